@@ -1,0 +1,96 @@
+// TLS 1.3 for QUIC (RFC 9001 section 4) as messages in and messages out.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "crypto-offload/packet_protector.h"
+
+namespace viaduct::crypto {
+
+enum class EncryptionLevel : uint8_t { kInitial = 0, kEarlyData = 1, kHandshake = 2, kOneRtt = 3 };
+inline constexpr size_t kEncryptionLevels = 4;
+
+enum class Direction : uint8_t { kRead = 0, kWrite = 1 };
+
+inline constexpr size_t kMaxSecretSize = 48;
+
+// What a session says. `bytes` is valid until the next call on the session.
+struct TlsMessage {
+  enum class Type : uint8_t {
+    kCrypto,                // bytes: to be sent in CRYPTO frames at `level`
+    kSecret,                // bytes: the traffic secret for `level`, `direction`, `aead`, `hash_size`
+    kTransportParameters,   // bytes: the peer's, encoded; unauthenticated until kComplete
+    kAlert,                 // alert: close with CRYPTO_ERROR 0x100 + alert (RFC 9001 section 4.8)
+    kComplete,              // the handshake is complete (section 4.1.1); bytes: the ALPN chosen, never empty
+    kTicket,                // client: bytes: a session to resume, in an encoding of the session's own
+    kEarlyDataRejected,     // client: 0-RTT was refused
+  };
+  Type type = Type::kCrypto;
+  EncryptionLevel level = EncryptionLevel::kInitial;
+  Direction direction = Direction::kRead;
+  Aead aead = Aead::kAes128Gcm;
+  uint8_t hash_size = 32;  // 32: SHA-256; 48: SHA-384
+  uint8_t alert = 0;
+  Bytes bytes;
+};
+
+// One handshake. Owned by one connection; all calls are its worker's. Work is done inside provide()
+// and start(); poll() then hands out what came of it, in order.
+class TlsSession {
+ public:
+  virtual ~TlsSession() = default;
+
+  // Client: makes the ClientHello. Server: nothing.
+  virtual void start() = 0;
+  // CRYPTO bytes from the peer, in order at each level.
+  virtual void provide(EncryptionLevel level, Bytes bytes) = 0;
+  // The next message; false where there is none.
+  virtual bool poll(TlsMessage& message) = 0;
+};
+
+// Makes sessions; one per lcore that runs TLS.
+class TlsContext {
+ public:
+  virtual ~TlsContext() = default;
+
+  // transport_parameters: ours, encoded (RFC 9000 section 18); copied.
+  virtual std::unique_ptr<TlsSession> accept(Bytes transport_parameters) = 0;
+  // server_name may be empty (no SNI). session: a kTicket's bytes, or empty.
+  virtual std::unique_ptr<TlsSession> connect(const std::string& server_name, Bytes transport_parameters,
+                                              Bytes session) = 0;
+};
+
+// A server's certificate and protocols.
+struct TlsServerOptions {
+  std::string certificate_file;   // PEM, the chain, leaf first
+  std::string private_key_file;   // PEM
+  std::vector<std::string> alpn;  // in order of preference; no overlap: alert no_application_protocol
+  std::string ciphers;            // TLS 1.3 suites, OpenSSL's names, colon-separated; empty: all three, AES-128 first
+  std::string groups;             // OpenSSL's names, colon-separated; empty: OpenSSL's default
+  std::string key_log_file;       // SSLKEYLOGFILE format is appended where not empty
+};
+
+struct TlsClientOptions {
+  std::string ca_file;  // empty with verify: the system's
+  bool verify = true;
+  std::vector<std::string> alpn;
+  std::string ciphers;
+  std::string groups;
+  std::string key_log_file;
+};
+
+// Null with `error` filled for a file that cannot be used.
+std::unique_ptr<TlsContext> make_tls_server(const TlsServerOptions& options, std::string& error);
+std::unique_ptr<TlsContext> make_tls_client(const TlsClientOptions& options, std::string& error);
+
+// Writes a new P-256 key and a certificate for `name` (a DNS name or an IP address), valid for a year.
+// False with `error` filled where a file cannot be written; the key's mode is 0600.
+bool make_self_signed(const std::string& name, const std::string& certificate_file, const std::string& key_file,
+                      std::string& error);
+
+}  // namespace viaduct::crypto

@@ -1,0 +1,83 @@
+// What an endpoint and its application say to each other: events up, commands down, over two rings of
+// 64-byte messages. The two sides may run in one loop or on two lcores; they cannot tell.
+#pragma once
+
+#include <cstdint>
+
+#include "base/address.h"
+#include "base/chunk.h"
+#include "base/spsc_ring.h"
+
+namespace viaduct::quic {
+
+// Names a connection of one endpoint; never reused while somebody could hold it (index, generation).
+struct ConnectionHandle {
+  uint32_t index = 0;
+  uint32_t generation = 0;
+  auto operator<=>(const ConnectionHandle&) const = default;
+};
+
+enum class EventType : uint8_t {
+  kOpened,        // the handshake is complete. value: the cookie of connect(), or 0
+  kClosed,        // the last event of a connection; its writes were all released before. error, application_error
+  kData,          // stream bytes in order: data, length; fin. Returned by kConsume with `token`
+                  // (length may be 0 with fin; token is then 0 and nothing is to be returned)
+  kReset,         // RESET_STREAM: no more data comes; error: the application's code
+  kStopSending,   // STOP_SENDING: error; the engine resets the stream by itself, its writes come back as kReleased
+  kReleased,      // chunk, length: one kWrite is done with (acknowledged, or the stream or connection is gone)
+  kStreamLimit,   // value: how many streams of the kind of `stream` (its two low bits) may be opened in all
+  kDatagram,      // RFC 9221: data, length; returned by kConsume
+};
+
+struct alignas(64) Event {
+  EventType type = EventType::kOpened;
+  bool fin = false;
+  bool application_error = false;  // kClosed: error is the application's, not the transport's
+  ConnectionHandle connection;
+  uint32_t length = 0;
+  uint64_t stream = 0;
+  const uint8_t* data = nullptr;  // readable until consumed
+  uint64_t token = 0;             // kData, kDatagram: give it back with kConsume
+  uint64_t value = 0;
+  union {
+    Chunk* chunk = nullptr;
+    uint64_t error;
+  };
+};
+static_assert(sizeof(Event) == 64);
+
+enum class CommandType : uint8_t {
+  kWrite,        // append chunk[offset, offset + length) to the stream, then its end if fin. The first command for
+                 // the next unused stream id of ours opens that stream (ids of a kind are used in order); beyond
+                 // the peer's limit it waits. The chunk reference stays held until kReleased.
+  kReset,        // RESET_STREAM with error; unsent data is dropped, writes are released
+  kStopSending,  // STOP_SENDING with error; what still comes is discarded
+  kConsume,      // the bytes of `token` were used: they may be freed and credited to flow control
+  kClose,        // close the connection with the application error; kClosed follows
+  kDatagram,     // RFC 9221: send chunk[offset, offset + length) once
+};
+
+struct alignas(64) Command {
+  CommandType type = CommandType::kWrite;
+  bool fin = false;
+  ConnectionHandle connection;
+  uint32_t offset = 0;
+  uint32_t length = 0;
+  uint64_t stream = 0;
+  Chunk* chunk = nullptr;
+  uint64_t token = 0;
+  uint64_t error = 0;
+};
+static_assert(sizeof(Command) == 64);
+
+// The pair of rings. The endpoint never loses an event for want of room: what does not fit stays in the
+// connection and comes when there is room again. The application asks commands.room() before it pushes.
+// A command for a connection that is gone is ignored, but its chunk comes back by kReleased.
+struct AppChannel {
+  AppChannel(size_t event_slots, size_t command_slots) : events(event_slots), commands(command_slots) {}
+
+  SpscRing<Event> events;      // endpoint → application
+  SpscRing<Command> commands;  // application → endpoint
+};
+
+}  // namespace viaduct::quic
