@@ -18,7 +18,8 @@ template <class T>
   requires std::is_trivially_copyable_v<T>
 class SpscRing {
  public:
-  explicit SpscRing(size_t capacity) : mask_(std::bit_ceil(std::max<size_t>(capacity, 2)) - 1), slots_(new T[mask_ + 1]) {}
+  explicit SpscRing(size_t capacity)
+      : mask_(std::bit_ceil(std::max<size_t>(capacity, 2)) - 1), slots_(new T[mask_ + 1]) {}
 
   size_t capacity() const { return mask_ + 1; }
 

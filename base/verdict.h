@@ -9,13 +9,9 @@
 
 namespace viaduct {
 
-// A number from one module's range. A module lists its verdicts in one header, <folder>/verdicts.h:
-//
-//   #define VIADUCT_ENGINE_VERDICTS(X) \
-//     X(kAccepted, "accepted", "a datagram with at least one packet processed", "RFC 9000 5.2") …
-//   namespace viaduct::quic { VIADUCT_DEFINE_VERDICTS(VerdictRange::kEngine, VIADUCT_ENGINE_VERDICTS) }
-//
-// which defines constants of type Verdict and the table kVerdicts.
+// A number from one module's range. A module lists its verdicts once, in <folder>/verdicts.h, as an X-macro of
+// X(id, "name", "help", "section") handed to VIADUCT_DEFINE_VERDICTS(VerdictRange::…, LIST) in its namespace,
+// which defines a constant of type Verdict for each and the table kVerdicts.
 enum class Verdict : uint16_t { kNone = 0 };
 
 // First number of each module's range; a module has 0x80 numbers.

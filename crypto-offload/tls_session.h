@@ -22,13 +22,13 @@ inline constexpr size_t kMaxSecretSize = 48;
 // What a session says. `bytes` is valid until the next call on the session.
 struct TlsMessage {
   enum class Type : uint8_t {
-    kCrypto,                // bytes: to be sent in CRYPTO frames at `level`
-    kSecret,                // bytes: the traffic secret for `level`, `direction`, `aead`, `hash_size`
-    kTransportParameters,   // bytes: the peer's, encoded; unauthenticated until kComplete
-    kAlert,                 // alert: close with CRYPTO_ERROR 0x100 + alert (RFC 9001 section 4.8)
-    kComplete,              // the handshake is complete (section 4.1.1); bytes: the ALPN chosen, never empty
-    kTicket,                // client: bytes: a session to resume, in an encoding of the session's own
-    kEarlyDataRejected,     // client: 0-RTT was refused
+    kCrypto,               // bytes: to be sent in CRYPTO frames at `level`
+    kSecret,               // bytes: the traffic secret for `level`, `direction`, `aead`, `hash_size`
+    kTransportParameters,  // bytes: the peer's, encoded; unauthenticated until kComplete
+    kAlert,                // alert: close with CRYPTO_ERROR 0x100 + alert (RFC 9001 section 4.8)
+    kComplete,             // the handshake is complete (section 4.1.1); bytes: the ALPN chosen, never empty
+    kTicket,               // client: bytes: a session to resume, in an encoding of the session's own
+    kEarlyDataRejected,    // client: 0-RTT was refused
   };
   Type type = Type::kCrypto;
   EncryptionLevel level = EncryptionLevel::kInitial;

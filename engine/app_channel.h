@@ -18,15 +18,15 @@ struct ConnectionHandle {
 };
 
 enum class EventType : uint8_t {
-  kOpened,        // the handshake is complete. value: the cookie of connect(), or 0
-  kClosed,        // the last event of a connection; its writes were all released before. error, application_error
-  kData,          // stream bytes in order: data, length; fin. Returned by kConsume with `token`
-                  // (length may be 0 with fin; token is then 0 and nothing is to be returned)
-  kReset,         // RESET_STREAM: no more data comes; error: the application's code
-  kStopSending,   // STOP_SENDING: error; the engine resets the stream by itself, its writes come back as kReleased
-  kReleased,      // chunk, length: one kWrite is done with (acknowledged, or the stream or connection is gone)
-  kStreamLimit,   // value: how many streams of the kind of `stream` (its two low bits) may be opened in all
-  kDatagram,      // RFC 9221: data, length; returned by kConsume
+  kOpened,       // the handshake is complete. value: the cookie of connect(), or 0
+  kClosed,       // the last event of a connection; its writes were all released before. error, application_error
+  kData,         // stream bytes in order: data, length; fin. Returned by kConsume with `token`
+                 // (length may be 0 with fin; token is then 0 and nothing is to be returned)
+  kReset,        // RESET_STREAM: no more data comes; error: the application's code
+  kStopSending,  // STOP_SENDING: error; the engine resets the stream by itself, its writes come back as kReleased
+  kReleased,     // chunk, length: one kWrite is done with (acknowledged, or the stream or connection is gone)
+  kStreamLimit,  // value: how many streams of the kind of `stream` (its two low bits) may be opened in all
+  kDatagram,     // RFC 9221: data, length; returned by kConsume
 };
 
 struct alignas(64) Event {
