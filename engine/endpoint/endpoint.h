@@ -1,0 +1,72 @@
+// A shard of QUIC connections as a pure machine: datagrams, time and commands go in; datagrams,
+// events and a deadline come out. Both roles.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/instant.h"
+#include "base/packet.h"
+#include "base/verdict.h"
+#include "engine/app_channel.h"
+#include "engine/endpoint/endpoint_config.h"
+#include "engine/endpoint/endpoint_stats.h"
+
+namespace viaduct::quic {
+
+class Shard;
+
+struct ConnectOptions {
+  Path path;                // local may have port 0 only where the port fills it in
+  std::string server_name;  // SNI, and what the certificate is checked against; may be empty
+  uint64_t cookie = 0;      // comes back in kOpened
+};
+
+// All calls are one worker's, in the order of base/worker_loop.h. Nothing here reads a clock, blocks or
+// (TLS handshakes aside) allocates.
+class Endpoint {
+ public:
+  Endpoint(const EndpointConfig& config, const EndpointServices& services);
+  ~Endpoint();
+  Endpoint(const Endpoint&) = delete;
+  Endpoint& operator=(const Endpoint&) = delete;
+
+  // Takes received datagrams (packet data() is a UDP payload; path.remote is the sender). They are the
+  // endpoint's until they come back by released(). Each ends in one verdict of verdicts().
+  void ingest(std::span<Packet*> datagrams, Instant now);
+  // Application commands, TLS (a bounded number of steps), timers, events that found no room before.
+  void step(Instant now);
+  // Fills empty packets from the front with sealed datagrams (length, path, ecn); how many. The rest is the
+  // caller's still. Packets are those of PacketPort::allocate().
+  size_t build(std::span<Packet*> packets, Instant now);
+  // Received packets that are not needed any more; the caller's from now on. Valid until the next call of
+  // ingest() or step(); each packet appears once.
+  std::span<Packet*> released();
+  // When step() or build() has something to do; an instant that is not in the future: now.
+  Instant deadline() const;
+
+  // Begins a connection; kOpened (with the cookie) or kClosed follows. Empty where there is no room, no client
+  // TLS, or the endpoint shuts down.
+  std::optional<ConnectionHandle> connect(const ConnectOptions& options, Instant now);
+  // The application's side.
+  AppChannel& channel();
+
+  // Refuses new connections and closes all with NO_ERROR (the application has said what it had to say).
+  void shut_down(Instant now);
+  // True when no connection has state any more and no received packet is held.
+  bool is_empty() const;
+
+  // Sum of verdicts = datagrams ingested. Readable from any thread, as are the two below.
+  const VerdictCounters& verdicts() const;
+  const EndpointStats& stats() const;
+  std::vector<PoolGauge> pools() const;
+
+ private:
+  std::unique_ptr<Shard> shard_;
+};
+
+}  // namespace viaduct::quic

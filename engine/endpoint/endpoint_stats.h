@@ -1,0 +1,78 @@
+// What an endpoint counts beside the verdicts of its datagrams.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace viaduct::quic {
+
+// Written by one thread; read by any, which may see a count a moment old.
+class Counter {
+ public:
+  void add(uint64_t n = 1) { __atomic_store_n(&value_, value_ + n, __ATOMIC_RELAXED); }
+  uint64_t value() const { return __atomic_load_n(&value_, __ATOMIC_RELAXED); }
+  operator uint64_t() const { return value(); }
+
+ private:
+  uint64_t value_ = 0;
+};
+
+// Name, field and meaning of each: VIADUCT_ENDPOINT_COUNTERS(X) with X(field, "name", "help").
+#define VIADUCT_ENDPOINT_COUNTERS(X)                                                              \
+  X(datagrams_received, "datagrams-received", "datagrams taken in")                               \
+  X(datagrams_sent, "datagrams-sent", "datagrams built, stateless replies included")              \
+  X(bytes_received, "bytes-received", "UDP payload bytes taken in")                               \
+  X(bytes_sent, "bytes-sent", "UDP payload bytes built")                                          \
+  X(packets_received, "packets-received", "packets whose protection was removed")                 \
+  X(packets_sent, "packets-sent", "packets sealed")                                               \
+  X(packets_undecryptable, "packets-undecryptable", "packets whose tag did not match")            \
+  X(packets_without_keys, "packets-without-keys", "packets that came before their keys or after") \
+  X(packets_duplicate, "packets-duplicate", "packets received before")                            \
+  X(packets_malformed, "packets-malformed", "packets whose header could not be read")             \
+  X(packets_acknowledged, "packets-acknowledged", "sent packets that a peer acknowledged")        \
+  X(packets_lost, "packets-lost", "sent packets declared lost")                                   \
+  X(probes_sent, "probes-sent", "probe timeouts that sent packets")                               \
+  X(connections_accepted, "connections-accepted", "connections that clients began")               \
+  X(connections_started, "connections-started", "connections that we began")                      \
+  X(handshakes_completed, "handshakes-completed", "handshakes that reached completion")           \
+  X(connections_closed, "connections-closed", "connections whose state is gone")                  \
+  X(idle_timeouts, "idle-timeouts", "connections that ended for want of packets")                 \
+  X(resets_received, "resets-received", "connections that a stateless reset ended")               \
+  X(resets_sent, "resets-sent", "stateless resets sent")                                          \
+  X(versions_sent, "versions-sent", "Version Negotiation packets sent")                           \
+  X(paths_changed, "paths-changed", "connections whose peer was followed to a new address")       \
+  X(path_validations_failed, "path-validations-failed", "new addresses that did not answer")      \
+  X(key_updates, "key-updates", "key updates that peers began")                                   \
+  X(events_delayed, "events-delayed", "times that the event ring was full")                       \
+  X(commands_ignored, "commands-ignored", "commands for connections or streams that are gone")    \
+  X(bytes_held_by_reference, "bytes-held-by-reference", "stream bytes handed up without a copy")  \
+  X(bytes_held_by_copy, "bytes-held-by-copy", "stream bytes copied into the slab")                \
+  X(owner_violations, "owner-violations", "calls by another thread than the endpoint's; always zero")
+
+struct EndpointStats {
+#define VIADUCT_COUNTER_FIELD(field, name, help) Counter field;
+  VIADUCT_ENDPOINT_COUNTERS(VIADUCT_COUNTER_FIELD)
+#undef VIADUCT_COUNTER_FIELD
+};
+
+struct CounterInfo {
+  std::string_view name;
+  std::string_view help;
+  Counter EndpointStats::* field;
+};
+inline constexpr CounterInfo kEndpointCounters[] = {
+#define VIADUCT_COUNTER_INFO(field, name, help) {name, help, &EndpointStats::field},
+    VIADUCT_ENDPOINT_COUNTERS(VIADUCT_COUNTER_INFO)
+#undef VIADUCT_COUNTER_INFO
+};
+
+// One bounded pool, as a moment's reading.
+struct PoolGauge {
+  std::string_view name;
+  uint64_t used = 0;
+  uint64_t high_water = 0;
+  uint64_t capacity = 0;
+  uint64_t refused = 0;
+};
+
+}  // namespace viaduct::quic
