@@ -1,0 +1,47 @@
+"""What the sources must look like: formatting, floors, and clang-tidy for what changed."""
+import json
+import subprocess
+
+from build import TOP
+
+
+def lines(*command):
+    return subprocess.run(command, cwd=TOP, text=True, capture_output=True).stdout.split()
+
+
+def sources():
+    return [path for path in lines("git", "ls-files", "*.h", "*.cc") if (TOP / path).exists()]
+
+
+def changed():
+    """C++ files that differ from where this branch left its upstream, or in the newest commit where there is none."""
+    base = lines("git", "merge-base", "HEAD", "@{upstream}") or lines("git", "rev-parse", "-q", "--verify", "HEAD~1")
+    if base and base == lines("git", "rev-parse", "HEAD"):
+        base = lines("git", "rev-parse", "-q", "--verify", "HEAD~1")
+    names = lines("git", "diff", "--name-only", *(base or ["HEAD"]), "--", "*.cc")
+    return [path for path in names if (TOP / path).exists()]
+
+
+def failures_of(name, command):
+    done = subprocess.run(command, cwd=TOP, text=True, capture_output=True)
+    if done.returncode == 0:
+        return []
+    return [(name, "\n".join((done.stdout + done.stderr).splitlines()[-40:]))]
+
+
+def tidy(build_folder, files):
+    """clang-tidy over those of `files` that the build compiles."""
+    compiled = {entry["file"] for entry in json.loads((build_folder / "compile_commands.json").read_text())}
+    known = [path for path in files if any(entry.endswith(path) for entry in compiled)]
+    failures = []
+    for path in known:
+        failures += failures_of(f"clang-tidy {path}", [
+            "clang-tidy", "-p", str(build_folder), "--quiet", "--extra-arg=-Wno-unknown-warning-option",
+            "--extra-arg=-Wno-unused-command-line-argument", str(TOP / path)])
+    return len(known), failures
+
+
+def format_and_floors():
+    failures = failures_of("clang-format", ["clang-format", "--dry-run", "-Werror", *sources()])
+    failures += failures_of("floors", ["tools/check-floors"])
+    return 2, failures
