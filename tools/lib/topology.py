@@ -1,0 +1,54 @@
+"""The hosts of the demo and of the end-to-end tests: a client, a gateway and an origin on one line.
+
+  client 198.18.0.2 ── 198.18.0.1 gateway 198.18.1.1 ── 198.18.1.2 origin (DPDK)
+  2001:db8:0::2        2001:db8:0::1      2001:db8:1::1   2001:db8:1::2
+"""
+import random
+
+from hosts import Cable, Host
+
+
+class Line:
+    """Kernel hosts client and gateway, and the namespace of the origin with its end of the cable, without addresses:
+    those are the DPDK port's."""
+
+    CLIENT = "198.18.0.2"
+    ORIGIN = "198.18.1.2"
+    ORIGIN6 = "2001:db8:1::2"
+
+    def __init__(self):
+        self.hosts = []
+        tag = f"{random.randrange(1 << 20):05x}"
+        self.client, self.gateway, self.origin = (self._host(f"vd-{name}-{tag}") for name in ("client", "gateway", "origin"))
+        Cable(self.client, "eth0", ["198.18.0.2/24", "2001:db8:0::2/64"],
+              self.gateway, "eth0", ["198.18.0.1/24", "2001:db8:0::1/64"])
+        Cable(self.gateway, "eth1", ["198.18.1.1/24", "2001:db8:1::1/64"], self.origin, "eth0", [])
+        self.client.run("ip", "route", "add", "default", "via", "198.18.0.1")
+        self.client.run("ip", "-6", "route", "add", "default", "via", "2001:db8:0::1")
+        self.gateway.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        # A DPDK port on a virtual cable sees frames as the kernel made them: whole packets, please.
+        for host, name in ((self.client, "eth0"), (self.gateway, "eth0"), (self.gateway, "eth1")):
+            host.run("ethtool", "-K", name, "tx-udp-segmentation", "off", "gro", "off", "gso", "off", "tso", "off")
+        # The kernel must not answer for the port's addresses, nor speak on its own.
+        self.origin.run("sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1")
+
+    def _host(self, name):
+        host = Host(name)
+        self.hosts.append(host)
+        return host
+
+    def rewrite_source_port(self, old, new):
+        """From now on the gateway shows the client's UDP port `old` as `new`, both ways, without state."""
+        rules = f"""
+table inet rewrite
+delete table inet rewrite
+table inet rewrite {{
+  chain out {{ type filter hook forward priority 0; iifname "eth0" udp sport {old} notrack udp sport set {new}; }}
+  chain back {{ type filter hook forward priority 0; iifname "eth1" udp dport {new} notrack udp dport set {old}; }}
+}}
+"""
+        self.gateway.run("nft", "-f", "-", input=rules.replace(" notrack", ""))
+
+    def stop(self):
+        for host in reversed(self.hosts):
+            host.stop()
