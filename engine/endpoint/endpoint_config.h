@@ -62,7 +62,7 @@ struct EndpointServices {
   crypto::PacketProtector& protector;
   crypto::TlsContext* tls_server = nullptr;  // null: connections are not accepted
   crypto::TlsContext* tls_client = nullptr;  // null: connect() is refused
-  const flowsteer::ConnectionIdCodec& connection_ids;
+  flowsteer::ConnectionIdCodec& connection_ids;
   const flowsteer::ShardMap& shards;
   unsigned shard = 0;
   Random& random;
