@@ -1,0 +1,42 @@
+// AES by the CPU's own instructions, on blocks that may each have a key of their own.
+//
+// Constant time: no table is looked up and no branch is taken by key or data.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bytes.h"
+
+namespace viaduct::crypto::aes_ni {
+
+inline constexpr size_t kBlockSize = 16;
+inline constexpr size_t kLanes = 8;
+
+// Round keys of AES-128 (10 rounds) or AES-256 (14); for decryption those of the equivalent inverse cipher.
+struct alignas(64) Schedule {
+  std::array<std::array<uint8_t, kBlockSize>, 15> round_keys{};
+  uint32_t rounds = 0;
+};
+
+// True where the CPU has AES-NI. Nothing else here may be called where it has not.
+bool usable();
+
+// key: 16 or 32 bytes.
+void expand(Bytes key, Schedule& schedule);
+// The schedule that decrypts what `schedule` encrypts.
+void invert(const Schedule& schedule, Schedule& inverse);
+
+// One block with its key; where the result goes may be where the block is.
+struct Lane {
+  const Schedule* schedule = nullptr;
+  const uint8_t* in = nullptr;  // kBlockSize bytes
+  uint8_t* out = nullptr;       // kBlockSize bytes
+};
+
+// 1 to kLanes lanes whose schedules have the same number of rounds.
+void encrypt(const Lane* lanes, size_t count);
+void decrypt(const Lane* lanes, size_t count);
+
+}  // namespace viaduct::crypto::aes_ni
