@@ -6,23 +6,33 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 
+# Folder below build/ and options of each variant. The tests add to the release build, so that what the demo runs
+# and what they test is compiled once.
 VARIANTS = {
-    "release": ["-Dbuildtype=release"],
-    "test": ["-Dbuildtype=release", "-Dtests=enabled", "-Dperf=enabled"],
-    "sanitize": ["-Dbuildtype=debugoptimized", "-Dtests=enabled", "-Db_sanitize=address,undefined", "-Db_lundef=false"],
-    "fuzz": ["-Dbuildtype=debugoptimized", "-Dfuzz=enabled", "-Db_sanitize=address,undefined", "-Db_lundef=false"],
+    "release": ("release", ["-Dbuildtype=release"]),
+    "test": ("release", ["-Dbuildtype=release", "-Dtests=enabled", "-Dperf=enabled"]),
+    "sanitize": ("sanitize", ["-Dbuildtype=debugoptimized", "-Dtests=enabled", "-Db_sanitize=address,undefined",
+                              "-Db_lundef=false"]),
+    "fuzz": ("fuzz", ["-Dbuildtype=debugoptimized", "-Dfuzz=enabled", "-Db_sanitize=address,undefined", "-Db_lundef=false"]),
 }
+PROGRAMS = ["apps/origin/viaduct-origin"]
 
 
-def build(variant, targets=()):
-    """Builds a variant in build/<variant>; its folder. Exits with the compiler's words on failure."""
-    folder = TOP / "build" / variant
+def build(variant):
+    """Builds a variant; its folder. Exits with the compiler's words on failure."""
+    name, options = VARIANTS[variant]
+    folder = TOP / "build" / name
+    mark = folder / f".{variant}"
     environment = dict(os.environ)
     if variant == "fuzz":
         environment["CXX"] = "clang++"
     if not (folder / "build.ninja").exists():
-        step(["meson", "setup", str(folder), *VARIANTS[variant]], f"configuring build/{variant}", environment)
-    step(["ninja", "-C", str(folder), *targets], f"building build/{variant}", environment)
+        step(["meson", "setup", str(folder), *options], f"configuring build/{name}", environment)
+    elif not mark.exists() and variant != "release":
+        step(["meson", "configure", str(folder), *options], f"configuring build/{name} again", environment)
+    mark.touch()
+    targets = PROGRAMS if variant == "release" else []
+    step(["ninja", "-C", str(folder), *targets], f"building build/{name}", environment)
     return folder
 
 

@@ -1,8 +1,25 @@
 """Hosts in network namespaces, joined by virtual cables. For root, inside tools/with-deps --private-net."""
+import atexit
+import ctypes
 import os
 import signal
 import subprocess
 import time
+
+_LIBC = ctypes.CDLL(None)
+_hosts = []
+
+
+def _die_with_parent():
+    _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: nothing outlives the script that started it
+
+
+@atexit.register
+def stop_all():
+    """Stops every host that is still there; runs at the end whatever happened."""
+    for host in list(_hosts):
+        host.stop()
+
 
 
 def run(*command, check=True, quiet=False, timeout=60, **options):
@@ -20,6 +37,7 @@ class Host:
         self.name = name
         self.started = []
         run("ip", "netns", "add", name)
+        _hosts.append(self)
         self.run("ip", "link", "set", "lo", "up")
         self.run("sysctl", "-qw", "net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0")
         self.keeper = self.start("sleep", "infinity")
@@ -32,7 +50,8 @@ class Host:
 
     def start(self, *words, **options):
         """Starts a process that stop() ends; returns its Popen."""
-        process = subprocess.Popen(self.command(*words), start_new_session=True, **options)
+        process = subprocess.Popen(self.command(*words), start_new_session=True,
+                                   preexec_fn=_die_with_parent, **options)
         self.started.append(process)
         return process
 
@@ -43,6 +62,7 @@ class Host:
         for process in reversed(self.started):
             end_process(process)
         self.started.clear()
+        _hosts.remove(self)
         run("ip", "netns", "del", self.name, check=False)
 
 
@@ -69,6 +89,8 @@ class Cable:
                 nodad = ["nodad"] if ":" in address else []
                 host.run("ip", *family, "addr", "add", address, "dev", name, *nodad)
             host.run("ip", "link", "set", name, "up")
+        for host, name in ((left, left_name), (right, right_name)):
+            wait_until(lambda: "state UP" in host.run("ip", "link", "show", "dev", name).stdout, 10, f"{name} of {host.name} is up")
 
 
 def wait_until(condition, seconds, what):

@@ -17,9 +17,8 @@ class Line:
     ORIGIN6 = "2001:db8:1::2"
 
     def __init__(self):
-        self.hosts = []
         tag = f"{random.randrange(1 << 20):05x}"
-        self.client, self.gateway, self.origin = (self._host(f"vd-{name}-{tag}") for name in ("client", "gateway", "origin"))
+        self.client, self.gateway, self.origin = (Host(f"vd-{name}-{tag}") for name in ("client", "gateway", "origin"))
         Cable(self.client, "eth0", ["198.18.0.2/24", "2001:db8:0::2/64"],
               self.gateway, "eth0", ["198.18.0.1/24", "2001:db8:0::1/64"])
         Cable(self.gateway, "eth1", ["198.18.1.1/24", "2001:db8:1::1/64"], self.origin, "eth0", [])
@@ -31,11 +30,6 @@ class Line:
             host.run("ethtool", "-K", name, "tx-udp-segmentation", "off", "gro", "off", "gso", "off", "tso", "off")
         # The kernel must not answer for the port's addresses, nor speak on its own.
         self.origin.run("sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1")
-
-    def _host(self, name):
-        host = Host(name)
-        self.hosts.append(host)
-        return host
 
     def rewrite_source_port(self, old, new):
         """From now on the gateway shows the client's UDP port `old` as `new`, both ways, without state."""
@@ -50,5 +44,5 @@ table inet rewrite {{
         self.gateway.run("nft", "-f", "-", input=rules.replace(" notrack", ""))
 
     def stop(self):
-        for host in reversed(self.hosts):
+        for host in (self.origin, self.gateway, self.client):
             host.stop()
