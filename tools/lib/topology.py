@@ -46,3 +46,22 @@ table inet rewrite {{
     def stop(self):
         for host in (self.origin, self.gateway, self.client):
             host.stop()
+
+
+class Pair:
+    """A client and a server on one cable. The server's end has no address where a DPDK port is to have them."""
+
+    CLIENT, SERVER = "198.18.2.2", "198.18.2.1"
+    SERVER6 = "2001:db8:2::1"
+
+    def __init__(self, dpdk, mtu=1500):
+        tag = f"{random.randrange(1 << 20):05x}"
+        self.client, self.server = Host(f"vp-client-{tag}"), Host(f"vp-server-{tag}")
+        addresses = [] if dpdk else [f"{self.SERVER}/24", f"{self.SERVER6}/64"]
+        Cable(self.client, "eth0", [f"{self.CLIENT}/24", "2001:db8:2::2/64"], self.server, "eth0", addresses, mtu)
+        if dpdk:
+            self.server.run("sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1")
+
+    def stop(self):
+        self.server.stop()
+        self.client.stop()
