@@ -1,0 +1,48 @@
+// When an ACK of one packet number space is due (RFC 9000 section 13.2).
+#pragma once
+
+#include <cstdint>
+
+#include "base/instant.h"
+#include "engine/recovery/ack_ranges.h"
+#include "engine/recovery/packet_space.h"
+
+namespace viaduct::quic {
+
+class AckPolicy {
+ public:
+  // max_ack_delay: what our transport parameter promises. Initial and Handshake packets are acknowledged at once
+  // (RFC 9000 section 13.2.1), so it matters for the application space only.
+  AckPolicy(PacketSpace space, Duration max_ack_delay);
+
+  // How many ack-eliciting packets call for an ACK (1: each; the default is every second, RFC 9000 section 13.2.2).
+  void set_threshold(uint32_t packets) { threshold_ = packets; }
+  void set_max_ack_delay(Duration delay) { max_ack_delay_ = delay; }
+
+  // A packet arrived and is in `ranges` already. ce: its IP header was marked Congestion Experienced.
+  void on_packet_received(uint64_t number, bool ack_eliciting, bool ce, const AckRanges& ranges, Instant now);
+
+  // An ACK frame with all ranges was put into a packet.
+  void on_ack_sent();
+
+  // An ACK must be sent, if need be in a packet of its own.
+  bool due(Instant now) const { return deadline_ <= now; }
+  // When due() becomes true; an instant in the past for "at once", Instant::never() when nothing is owed.
+  Instant deadline() const { return deadline_; }
+  // Something was received since the last ACK: one may ride along in a packet that is sent anyway.
+  bool worth_sending() const { return unreported_ > 0; }
+
+ private:
+  bool out_of_order(uint64_t number, const AckRanges& ranges) const;
+
+  Duration max_ack_delay_;
+  Instant deadline_ = Instant::never();
+  uint64_t largest_eliciting_ = 0;
+  uint32_t threshold_;
+  uint32_t eliciting_ = 0;   // ack-eliciting packets since the last ACK
+  uint32_t unreported_ = 0;  // packets of any kind since the last ACK
+  bool any_eliciting_ = false;
+  bool last_was_ce_ = false;
+};
+
+}  // namespace viaduct::quic

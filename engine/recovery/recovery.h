@@ -1,0 +1,182 @@
+// Loss detection and congestion control of one connection (RFC 9002): the skeleton is its appendix A.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/instant.h"
+#include "engine/congestion/any_controller.h"
+#include "engine/congestion/pacer.h"
+#include "engine/recovery/block_pool.h"
+#include "engine/recovery/packet_space.h"
+#include "engine/recovery/rtt.h"
+#include "engine/recovery/sent_packet.h"
+#include "engine/recovery/sent_packets.h"
+#include "engine/wire/transport_error.h"
+
+namespace viaduct::quic {
+
+struct RecoveryConfig {
+  bool server = false;
+  ControllerKind controller = ControllerKind::kCubic;
+  uint64_t max_datagram_size = 1200;  // bytes of UDP payload
+  Duration initial_rtt = kInitialRtt;
+  size_t max_blocks = 1024;  // of the pool, for each space
+};
+
+// What an ACK frame says, decoded.
+struct AckReport {
+  std::span<const PacketRange> ranges;  // disjoint, from the largest down, at least one
+  Duration ack_delay;                   // scaled by the peer's ack_delay_exponent already
+};
+
+// Counted over the connection's life, for telemetry and tests.
+struct RecoveryStats {
+  uint64_t packets_sent = 0;
+  uint64_t packets_acked = 0;
+  uint64_t packets_lost = 0;
+  uint64_t spurious_losses = 0;  // acknowledged after they were declared lost
+  uint64_t congestion_events = 0;
+  uint64_t persistent_congestions = 0;
+  uint64_t probe_timeouts = 0;
+};
+
+// The connection's loop, for each packet: if can_record(), and may_send() or a probe is owed or only an ACK goes out:
+// build it with the number next_packet_number(), then on_packet_sent(). When deadline() has come, on_timeout(); after
+// it probes_owed() may ask for packets.
+class Recovery {
+ public:
+  // The pool must outlive this.
+  Recovery(const RecoveryConfig& config, BlockPool& pool);
+
+  // --- What the connection learns on the way ---
+
+  // The peer's max_ack_delay, and its ack delays are limited to it from the handshake's confirmation on.
+  void set_peer_max_ack_delay(Duration delay) { peer_max_ack_delay_ = delay; }
+  // RFC 9001 section 4.1.2; the application space gets its timer.
+  void on_handshake_confirmed(Instant now);
+  // We have keys to send Handshake packets: a client probes with them when nothing is in flight.
+  void on_handshake_keys(Instant now);
+  // Client: the server has shown that it validated our address (an ACK of a Handshake packet is noticed here by
+  // itself).
+  void on_peer_validated_address(Instant now);
+  // Server: no byte may be sent now for the anti-amplification limit (RFC 9000 section 8.1), or again may.
+  // To be told before on_timeout(), and when a datagram lifts the limit.
+  void set_amplification_limited(bool limited, Instant now);
+  void set_max_datagram_size(uint64_t bytes);
+
+  // --- Sending ---
+
+  uint64_t next_packet_number(PacketSpace space) const { return sent_[index_of(space)].next_number(); }
+  // The number to encode packet numbers against (RFC 9000 section 17.1); kNoneAcked before the first.
+  static constexpr uint64_t kNoneAcked = ~uint64_t{0};
+  uint64_t largest_acked(PacketSpace space) const { return spaces_[index_of(space)].largest_acked; }
+  // Skips a number of the application space as a trap for optimistic acknowledgement; see SentPackets::skip().
+  bool skip_packet_number(PacketSpace space) { return sent_[index_of(space)].skip(); }
+
+  // Whether one more packet of any kind can be remembered. If not, nothing at all may be sent now.
+  bool can_record(PacketSpace space) { return sent_[index_of(space)].has_room(); }
+  // Whether the congestion window has room for so many bytes in flight.
+  bool window_allows(uint64_t bytes) const { return bytes_in_flight_ + bytes <= controller().window(); }
+  // When the pacer lets the next packet go: `now` or before for at once. Ask only while window_allows().
+  Instant next_send_time(Instant now) const { return pacer_.next_send_time(now); }
+  bool may_send(uint64_t bytes, Instant now) const { return window_allows(bytes) && pacer_.may_send(now); }
+  // The packet numbered next_packet_number(space) goes out at packet.sent_time. frames: at most
+  // SentPackets::kMaxFrames. False, with nothing done, without can_record().
+  bool on_packet_sent(PacketSpace space, const SentPacket& packet, std::span<const SentFrame> frames);
+
+  // Ack-eliciting packets to be sent in the space, whatever window and pacer say; each one sent counts down.
+  // If there is nothing else to send, a PING.
+  unsigned probes_owed(PacketSpace space) const { return spaces_[index_of(space)].probes_owed; }
+
+  // --- Receiving ---
+
+  // An error closes the connection: a number was acknowledged that was never sent (or was skipped).
+  TransportError on_ack(PacketSpace space, const AckReport& ack, Instant now, PacketFateObserver& observer);
+
+  // --- Time ---
+
+  // When on_timeout() is to be called; Instant::never() if nothing waits.
+  Instant deadline() const { return deadline_; }
+  // Before the deadline it does nothing.
+  void on_timeout(Instant now, PacketFateObserver& observer);
+
+  // The space's keys are discarded (RFC 9001 section 4.9): its packets are no longer in flight, and nobody is told.
+  void discard_space(PacketSpace space, Instant now);
+
+  // Client, on a Retry packet: the Initial packets sent so far are forgotten, and so is the backoff; packet numbers
+  // go on (RFC 9000 section 17.2.5.3). 0-RTT packets: declared lost to the observer.
+  void on_retry(Instant now, PacketFateObserver& observer);
+
+  // The path changed (RFC 9000 section 9.4): window and RTT start afresh; what is in flight stays known.
+  void on_path_change(Instant now);
+
+  // --- State, for telemetry and for timers derived from it ---
+
+  uint64_t bytes_in_flight() const { return bytes_in_flight_; }
+  bool ack_eliciting_in_flight() const;
+  const RttEstimator& rtt() const { return rtt_; }
+  const Controller& controller() const { return controller_.get(); }
+  const Pacer& pacer() const { return pacer_; }
+  const RecoveryStats& stats() const { return stats_; }
+  unsigned pto_count() const { return pto_count_; }
+  // One probe timeout without backoff, with max_ack_delay for the application space: the unit of the idle, closing and
+  // key update timers.
+  Duration probe_timeout(PacketSpace space) const;
+
+ private:
+  struct Space {
+    uint64_t largest_acked = kNoneAcked;
+    Instant loss_time = Instant::never();
+    Instant last_eliciting_sent;
+    uint32_t eliciting_in_flight = 0;
+    uint8_t probes_owed = 0;
+    bool discarded = false;
+  };
+  struct Losses;
+
+  bool peer_validated_address() const { return config_.server || peer_validated_address_; }
+  void acknowledge(PacketSpace space, const AckReport& ack, Instant now, PacketFateObserver& observer,
+                   struct NewlyAcked& newly);
+  void take_rtt_sample(PacketSpace space, const AckReport& ack, Instant now, const struct NewlyAcked& newly);
+  void detect_and_remove_lost(PacketSpace space, Instant now, PacketFateObserver& observer);
+  void answer_losses(const Losses& losses, Instant now);
+  void note_spurious_loss(const SentPacket& packet);
+  void note_flight(Instant now);
+  void leave_flight(Space& space, const SentPacket& packet);
+  void send_probes(PacketSpace space, PacketFateObserver& observer);
+  PacketSpace earliest_loss_space() const;
+  struct Timer {
+    Instant time;
+    PacketSpace space;
+  };
+  Timer probe_timer(Instant now) const;
+  void set_timer(Instant now);
+  void update_pacer(Instant now);
+
+  RecoveryConfig config_;
+  std::array<SentPackets, kPacketSpaces> sent_;
+  std::array<Space, kPacketSpaces> spaces_;
+  RttEstimator rtt_;
+  AnyController controller_;
+  Pacer pacer_;
+  Duration peer_max_ack_delay_ = Duration::milliseconds(25);
+  Instant deadline_ = Instant::never();
+  Instant first_rtt_sample_ = Instant::never();
+  uint64_t bytes_in_flight_ = 0;
+  uint64_t flight_peak_ = 0;       // in the present round trip
+  uint64_t last_flight_peak_ = 0;  // in the one before
+  Instant round_start_;
+  unsigned pto_count_ = 0;
+  uint32_t episode_losses_ = 0;  // of the last congestion event, not known to be spurious
+  Instant episode_first_sent_;
+  bool handshake_confirmed_ = false;
+  bool handshake_keys_ = false;
+  bool peer_validated_address_ = false;
+  bool amplification_limited_ = false;
+  RecoveryStats stats_;
+};
+
+}  // namespace viaduct::quic

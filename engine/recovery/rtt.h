@@ -1,0 +1,42 @@
+// The estimate of a path's round-trip time (RFC 9002 section 5).
+#pragma once
+
+#include "base/instant.h"
+
+namespace viaduct::quic {
+
+inline constexpr Duration kGranularity = Duration::milliseconds(1);   // RFC 9002 section 6.1.2
+inline constexpr Duration kInitialRtt = Duration::milliseconds(333);  // RFC 9002 section 6.2.2
+
+class RttEstimator {
+ public:
+  explicit RttEstimator(Duration initial_rtt = kInitialRtt) : smoothed_(initial_rtt), variation_(initial_rtt / 2) {}
+
+  // Takes a sample: the time since the largest newly acknowledged packet was sent. ack_delay: what the peer says it
+  // waited, already limited to max_ack_delay if that holds, and zero for Initial packets.
+  void update(Duration latest, Duration ack_delay);
+
+  bool has_sample() const { return has_sample_; }
+  Duration smoothed() const { return smoothed_; }
+  Duration variation() const { return variation_; }
+  Duration latest() const { return latest_; }
+  Duration min() const { return min_; }  // zero before the first sample
+
+  // The probe timeout without the peer's max_ack_delay and without backoff (RFC 9002 section 6.2.1).
+  Duration probe_timeout() const;
+  // How long after it was sent a packet is lost once a later one was acknowledged (RFC 9002 section 6.1.2).
+  Duration loss_delay() const;
+
+  // min() is taken from the next sample (persistent congestion, RFC 9002 section 5.2).
+  void restart_min() { min_pending_ = true; }
+
+ private:
+  Duration smoothed_;
+  Duration variation_;
+  Duration latest_;
+  Duration min_;
+  bool has_sample_ = false;
+  bool min_pending_ = false;
+};
+
+}  // namespace viaduct::quic
