@@ -1,0 +1,88 @@
+// The IP side of a device: addresses, routes, neighbours and path-MTU messages, shared by the UDP ports of its queues.
+#pragma once
+
+#include <atomic>
+#include <bitset>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/address.h"
+#include "base/instant.h"
+#include "pmd-glue/mac_address.h"
+#include "pmd-glue/neighbour_table.h"
+#include "pmd-glue/path_mtu.h"
+
+namespace viaduct::net {
+
+class Device;
+
+// An address of ours and the length of the prefix that is reached without a gateway (32 or 128: nothing is).
+struct LocalAddress {
+  IpAddress ip;
+  unsigned prefix_length = 0;
+
+  // "198.18.0.1/24" or "2001:db8::1/64".
+  static std::optional<LocalAddress> parse(std::string_view text);
+  bool covers(const IpAddress& other) const;
+};
+
+struct IpInterfaceConfig {
+  std::vector<LocalAddress> addresses;  // up to 32; an IPv6 link-local address is added
+  std::optional<IpAddress> gateway4;
+  std::optional<IpAddress> gateway6;
+  // UDP ports that datagrams are received on, as first and last.
+  std::vector<std::pair<uint16_t, uint16_t>> udp_ports;
+  // Frames carry this tag (1 to 4094). Without: untagged or priority-tagged.
+  std::optional<uint16_t> vlan;
+  // Neighbours that are given and not asked for.
+  std::vector<std::pair<IpAddress, MacAddress>> static_neighbours;
+  // A neighbour's address is learned from answers to our own questions and kept up to date from its announcements.
+  // With this also from the sender of a question to us, if it is on one of our prefixes.
+  bool learn_from_questions = false;
+  unsigned neighbours = 256;           // that can be known at a time
+  unsigned pending_per_neighbour = 8;  // packets of one worker that wait for one neighbour's address
+  unsigned pending = 64;               // packets of one worker that wait in all
+  unsigned echo_per_second = 100;      // ICMP echo requests that one worker answers
+  // Tests' own clock; null: the monotonic clock.
+  Instant (*now)() = nullptr;
+};
+
+class IpInterface {
+ public:
+  // The error says which setting cannot be. The device must outlive it. Control thread.
+  static std::expected<std::unique_ptr<IpInterface>, std::string> make(const IpInterfaceConfig& config,
+                                                                       const Device& device);
+
+  // For the UDP ports; any thread.
+  bool is_ours(const IpAddress& ip) const;
+  bool listens_on(uint16_t udp_port) const { return udp_ports_[udp_port]; }
+  bool is_on_link(const IpAddress& ip) const;
+  // Who gets a packet for this address: itself, a gateway, or nobody.
+  std::optional<IpAddress> next_hop(const IpAddress& destination) const;
+  // The address of ours to ask a neighbour from.
+  const IpAddress* source_for(const IpAddress& neighbour) const;
+
+  const IpInterfaceConfig& config() const { return config_; }
+  const std::vector<IpAddress>& addresses() const { return ours_; }
+  NeighbourTable& neighbours() { return neighbours_; }
+  const NeighbourTable& neighbours() const { return neighbours_; }
+  PathMtuLog& path_mtu() { return path_mtu_; }
+  Instant now() const { return now_(); }
+
+ private:
+  IpInterface(const IpInterfaceConfig& config, const MacAddress& mac);
+
+  const IpInterfaceConfig config_;
+  Instant (*now_)();
+  std::vector<IpAddress> ours_;
+  std::bitset<65536> udp_ports_;
+  NeighbourTable neighbours_;
+  PathMtuLog path_mtu_;
+};
+
+}  // namespace viaduct::net
