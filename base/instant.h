@@ -45,7 +45,11 @@ class Instant {
   constexpr int64_t ns() const { return ns_; }
   constexpr bool is_never() const { return *this == never(); }
   constexpr auto operator<=>(const Instant&) const = default;
-  constexpr Instant operator+(Duration d) const { return is_never() ? never() : Instant(ns_ + d.ns()); }
+  // never() where the sum lies beyond it.
+  constexpr Instant operator+(Duration d) const {
+    int64_t sum = 0;
+    return is_never() || __builtin_add_overflow(ns_, d.ns(), &sum) ? never() : Instant(sum);
+  }
   constexpr Instant operator-(Duration d) const { return is_never() ? never() : Instant(ns_ - d.ns()); }
   constexpr Duration operator-(Instant other) const { return Duration::nanoseconds(ns_ - other.ns_); }
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <bit>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <span>
 #include <type_traits>
@@ -23,10 +24,11 @@ class SpscRing {
 
   size_t capacity() const { return mask_ + 1; }
 
-  // Producer: free slots, at least.
-  size_t room() {
+  // Producer: free slots, at least. Looks at the consumer's side only where what is known to be free is less than
+  // wanted.
+  size_t room(size_t wanted = std::numeric_limits<size_t>::max()) {
     const size_t tail = tail_.load(std::memory_order_relaxed);
-    if (capacity() - (tail - head_seen_) == 0) head_seen_ = head_.load(std::memory_order_acquire);
+    if (capacity() - (tail - head_seen_) < wanted) head_seen_ = head_.load(std::memory_order_acquire);
     return capacity() - (tail - head_seen_);
   }
   // Producer: copies in what fits from the front; the number.
@@ -53,7 +55,10 @@ class SpscRing {
   // Either side, exact only for the consumer.
   bool empty() const { return head_.load(std::memory_order_acquire) == tail_.load(std::memory_order_acquire); }
   // Items in the ring, as a moment's reading from any thread.
-  size_t size() const { return tail_.load(std::memory_order_acquire) - head_.load(std::memory_order_acquire); }
+  size_t size() const {
+    const size_t head = head_.load(std::memory_order_acquire);
+    return std::min(tail_.load(std::memory_order_acquire) - head, capacity());
+  }
 
  private:
   const size_t mask_;
