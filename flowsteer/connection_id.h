@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "base/bytes.h"
+#include "base/siphash.h"
 
 namespace viaduct::flowsteer {
 
@@ -30,6 +31,8 @@ class ConnectionId {
   Bytes bytes() const { return {bytes_.data(), size_}; }
 
   bool operator==(const ConnectionId&) const = default;
+  // For tables: peers choose IDs, so the key has to be a secret.
+  uint64_t hash(const SipKey& key) const { return siphash(key, bytes()); }
 
  private:
   std::array<uint8_t, kMaxSize> bytes_{};
