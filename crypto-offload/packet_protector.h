@@ -22,12 +22,14 @@ inline constexpr size_t kSealSpans = 3;
 
 constexpr size_t key_size(Aead aead) { return aead == Aead::kAes128Gcm ? 16 : 32; }
 
-// Keys of one direction as the key schedule gives them (RFC 9001 section 5.1); 80 bytes.
+// Keys of one direction as the key schedule gives them (RFC 9001 section 5.1); 77 bytes, wiped when they go.
 struct RawKeys {
   Aead aead = Aead::kAes128Gcm;
   std::array<uint8_t, kMaxKeySize> key{};
   std::array<uint8_t, kIvSize> iv{};
   std::array<uint8_t, kMaxKeySize> header_key{};
+
+  ~RawKeys();
 };
 
 // An AEAD key ready for use by the protector that installed it. Movable, wiped when dropped.
@@ -62,12 +64,12 @@ struct MaskJob {
   std::array<uint8_t, kMaskSize> mask{};
 };
 
-// One worker's packet protection. Calls are that worker's alone.
+// One worker's packet protection. Calls are that worker's alone. The keys that it made go before it.
 class PacketProtector {
  public:
   virtual ~PacketProtector() = default;
 
-  // "ipsec-mb", "openssl".
+  // "openssl"; "ipsec-mb", or with its instruction-set class forced "ipsec-mb-sse", "-avx2" or "-avx512".
   virtual std::string_view name() const = 0;
 
   virtual std::unique_ptr<PacketKey> make_packet_key(const RawKeys& keys) = 0;

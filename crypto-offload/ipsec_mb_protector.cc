@@ -1,0 +1,289 @@
+#include "crypto-offload/ipsec_mb_protector.h"
+
+#include <intel-ipsec-mb.h>
+#include <openssl/crypto.h>
+
+#include "crypto-offload/aes_ni.h"
+#include "crypto-offload/chacha_masks.h"
+#include "crypto-offload/nonce.h"
+#include "crypto-offload/openssl_protector.h"
+
+namespace viaduct::crypto {
+namespace {
+
+// ipsec-mb refuses null pointers even where the length is zero.
+const uint8_t* not_null(Bytes bytes) {
+  static constexpr uint8_t kNothing = 0;
+  return bytes.empty() ? &kNothing : bytes.data();
+}
+
+// The functions of one GCM key size, so that a packet costs no branch on it.
+struct GcmFunctions {
+  aes_gcm_enc_dec_t encrypt;
+  aes_gcm_enc_dec_t decrypt;
+  aes_gcm_init_t init;
+  aes_gcm_enc_dec_update_t encrypt_update;
+  aes_gcm_enc_dec_finalize_t encrypt_finalize;
+  aes_gcm_pre_t expand;
+};
+
+class IpsecMbPacketKey final : public PacketKey {
+ public:
+  explicit IpsecMbPacketKey(const RawKeys& keys) : iv(keys.iv) { aead = keys.aead; }
+  ~IpsecMbPacketKey() override {
+    OPENSSL_cleanse(iv.data(), iv.size());
+    OPENSSL_cleanse(&gcm, sizeof gcm);
+    OPENSSL_cleanse(chacha_key.data(), chacha_key.size());
+  }
+
+  Nonce iv;
+  const GcmFunctions* functions = nullptr;  // null: ChaCha20-Poly1305
+  std::array<uint8_t, kMaxKeySize> chacha_key{};
+  std::unique_ptr<PacketKey> reference;  // set where OpenSSL does this key's work
+  alignas(64) gcm_key_data gcm{};
+};
+
+class IpsecMbHeaderKey final : public HeaderKey {
+ public:
+  explicit IpsecMbHeaderKey(const RawKeys& keys) {
+    aead = keys.aead;
+    if (aead == Aead::kChaCha20Poly1305) {
+      std::memcpy(chacha_key.data(), keys.header_key.data(), chacha_key.size());
+    } else {
+      aes_ni::expand({keys.header_key.data(), key_size(aead)}, schedule);
+    }
+  }
+  ~IpsecMbHeaderKey() override {
+    OPENSSL_cleanse(&schedule, sizeof schedule);
+    OPENSSL_cleanse(chacha_key.data(), chacha_key.size());
+  }
+
+  aes_ni::Schedule schedule;
+  std::array<uint8_t, kMaxKeySize> chacha_key{};
+};
+
+// Lanes of the same cipher that wait until there are enough of them, or no more come.
+class AesLanes {
+ public:
+  void add(const IpsecMbHeaderKey& key, MaskJob& job) {
+    lanes_[count_] = {&key.schedule, job.sample, blocks_[count_].data()};
+    jobs_[count_++] = &job;
+    if (count_ == aes_ni::kLanes) flush();
+  }
+  void flush() {
+    if (count_ == 0) return;
+    aes_ni::encrypt(lanes_, count_);
+    for (size_t i = 0; i < count_; ++i) std::memcpy(jobs_[i]->mask.data(), blocks_[i].data(), kMaskSize);
+    count_ = 0;
+  }
+
+ private:
+  size_t count_ = 0;
+  aes_ni::Lane lanes_[aes_ni::kLanes];
+  MaskJob* jobs_[aes_ni::kLanes];
+  alignas(16) std::array<uint8_t, aes_ni::kBlockSize> blocks_[aes_ni::kLanes];
+};
+
+class ChaChaLanes {
+ public:
+  void add(const IpsecMbHeaderKey& key, MaskJob& job) {
+    lanes_[count_++] = {key.chacha_key.data(), job.sample, job.mask.data()};
+    if (count_ == chacha::kLanes) flush();
+  }
+  void flush() {
+    if (count_ > 0) chacha::masks(lanes_, count_);
+    count_ = 0;
+  }
+
+ private:
+  size_t count_ = 0;
+  chacha::Lane lanes_[chacha::kLanes];
+};
+
+struct ManagerFree {
+  void operator()(IMB_MGR* manager) const { free_mb_mgr(manager); }
+};
+using Manager = std::unique_ptr<IMB_MGR, ManagerFree>;
+
+class IpsecMbProtector final : public PacketProtector {
+ public:
+  IpsecMbProtector(Manager manager, std::string_view name)
+      : manager_(std::move(manager)),
+        name_(name),
+        gcm_128_{manager_->gcm128_enc,        manager_->gcm128_dec,          manager_->gcm128_init,
+                 manager_->gcm128_enc_update, manager_->gcm128_enc_finalize, manager_->gcm128_pre},
+        gcm_256_{manager_->gcm256_enc,        manager_->gcm256_dec,          manager_->gcm256_init,
+                 manager_->gcm256_enc_update, manager_->gcm256_enc_finalize, manager_->gcm256_pre} {
+    // The SSE code for ChaCha20 of version 2.0 reads beyond its buffers (fixed in 2.0.2).
+    if (manager_->used_arch == IMB_ARCH_SSE) reference_ = make_openssl_protector();
+  }
+
+  std::string_view name() const override { return name_; }
+
+  std::unique_ptr<PacketKey> make_packet_key(const RawKeys& keys) override {
+    auto key = std::make_unique<IpsecMbPacketKey>(keys);
+    if (keys.aead == Aead::kChaCha20Poly1305) {
+      if (reference_) {
+        key->reference = reference_->make_packet_key(keys);
+      } else {
+        key->chacha_key = keys.key;
+      }
+    } else {
+      key->functions = keys.aead == Aead::kAes128Gcm ? &gcm_128_ : &gcm_256_;
+      key->functions->expand(keys.key.data(), &key->gcm);
+    }
+    return key;
+  }
+
+  std::unique_ptr<HeaderKey> make_header_key(const RawKeys& keys) override {
+    return std::make_unique<IpsecMbHeaderKey>(keys);
+  }
+
+  void seal(std::span<SealJob> jobs) override {
+    for (SealJob& job : jobs) {
+      const auto& key = *static_cast<const IpsecMbPacketKey*>(job.key);
+      if (key.functions != nullptr) {
+        seal_gcm(key, job);
+      } else if (!key.reference) {
+        seal_chacha(key, job);
+      } else {
+        SealJob passed_on = job;
+        passed_on.key = key.reference.get();
+        reference_->seal({&passed_on, 1});
+      }
+    }
+  }
+
+  void open(std::span<OpenJob> jobs) override {
+    for (OpenJob& job : jobs) {
+      const auto& key = *static_cast<const IpsecMbPacketKey*>(job.key);
+      if (key.reference) {
+        OpenJob passed_on = job;
+        passed_on.key = key.reference.get();
+        reference_->open({&passed_on, 1});
+        job.ok = passed_on.ok;
+        continue;
+      }
+      job.ok = job.data.size() >= kTagSize && open_one(key, job);
+      if (!job.ok) OPENSSL_cleanse(job.data.data(), job.data.size());
+    }
+  }
+
+  void header_masks(std::span<MaskJob> jobs) override {
+    AesLanes aes_128;
+    AesLanes aes_256;
+    ChaChaLanes chacha;
+    for (MaskJob& job : jobs) {
+      const auto& key = *static_cast<const IpsecMbHeaderKey*>(job.key);
+      switch (key.aead) {
+        case Aead::kAes128Gcm:
+          aes_128.add(key, job);
+          break;
+        case Aead::kAes256Gcm:
+          aes_256.add(key, job);
+          break;
+        case Aead::kChaCha20Poly1305:
+          chacha.add(key, job);
+          break;
+      }
+    }
+    aes_128.flush();
+    aes_256.flush();
+    chacha.flush();
+  }
+
+ private:
+  void seal_gcm(const IpsecMbPacketKey& key, const SealJob& job) {
+    const GcmFunctions& gcm = *key.functions;
+    const Nonce nonce = make_nonce(key.iv, job.packet_number);
+    const Bytes& first = job.in[0];
+    if (job.in[1].empty() && job.in[2].empty()) {
+      gcm.encrypt(&key.gcm, &gcm_context_, job.out, not_null(first), first.size(), nonce.data(),
+                  not_null(job.associated_data), job.associated_data.size(), job.out + first.size(), kTagSize);
+      return;
+    }
+    gcm.init(&key.gcm, &gcm_context_, nonce.data(), not_null(job.associated_data), job.associated_data.size());
+    uint8_t* out = job.out;
+    for (const Bytes span : job.in) {
+      if (span.empty()) continue;
+      gcm.encrypt_update(&key.gcm, &gcm_context_, out, span.data(), span.size());
+      out += span.size();
+    }
+    gcm.encrypt_finalize(&key.gcm, &gcm_context_, out, kTagSize);
+  }
+
+  void seal_chacha(const IpsecMbPacketKey& key, const SealJob& job) {
+    const Nonce nonce = make_nonce(key.iv, job.packet_number);
+    const uint8_t* raw = key.chacha_key.data();
+    IMB_CHACHA20_POLY1305_INIT(manager_.get(), raw, &chacha_context_, nonce.data(), not_null(job.associated_data),
+                               job.associated_data.size());
+    uint8_t* out = job.out;
+    for (const Bytes span : job.in) {
+      if (span.empty()) continue;
+      IMB_CHACHA20_POLY1305_ENC_UPDATE(manager_.get(), raw, &chacha_context_, out, span.data(), span.size());
+      out += span.size();
+    }
+    IMB_CHACHA20_POLY1305_ENC_FINALIZE(manager_.get(), &chacha_context_, out, kTagSize);
+  }
+
+  // Decrypts in place and compares the tag that came out with the packet's.
+  bool open_one(const IpsecMbPacketKey& key, const OpenJob& job) {
+    const Nonce nonce = make_nonce(key.iv, job.packet_number);
+    const MutableBytes text = job.data.first(job.data.size() - kTagSize);
+    const Bytes aad = job.associated_data;
+    uint8_t tag[kTagSize];
+    if (key.functions != nullptr) {
+      key.functions->decrypt(&key.gcm, &gcm_context_, text.data(), text.data(), text.size(), nonce.data(),
+                             not_null(aad), aad.size(), tag, kTagSize);
+    } else {
+      const uint8_t* raw = key.chacha_key.data();
+      IMB_CHACHA20_POLY1305_INIT(manager_.get(), raw, &chacha_context_, nonce.data(), not_null(aad), aad.size());
+      if (!text.empty()) {
+        IMB_CHACHA20_POLY1305_DEC_UPDATE(manager_.get(), raw, &chacha_context_, text.data(), text.data(), text.size());
+      }
+      IMB_CHACHA20_POLY1305_DEC_FINALIZE(manager_.get(), &chacha_context_, tag, kTagSize);
+    }
+    return same_tag(tag, text.data() + text.size());
+  }
+
+  Manager manager_;
+  std::string_view name_;
+  GcmFunctions gcm_128_;
+  GcmFunctions gcm_256_;
+  std::unique_ptr<PacketProtector> reference_;
+  gcm_context_data gcm_context_{};
+  chacha20_poly1305_context_data chacha_context_{};
+};
+
+Manager make_manager(IpsecMbClass instructions) {
+  Manager manager(alloc_mb_mgr(0));
+  if (!manager) return nullptr;
+  switch (instructions) {
+    case IpsecMbClass::kBest:
+      init_mb_mgr_auto(manager.get(), nullptr);
+      break;
+    case IpsecMbClass::kSse:
+      init_mb_mgr_sse(manager.get());
+      break;
+    case IpsecMbClass::kAvx2:
+      init_mb_mgr_avx2(manager.get());
+      break;
+    case IpsecMbClass::kAvx512:
+      init_mb_mgr_avx512(manager.get());
+      break;
+  }
+  const bool usable = imb_get_errno(manager.get()) == 0 && (manager->features & IMB_FEATURE_SELF_TEST_PASS) != 0;
+  return usable ? std::move(manager) : nullptr;
+}
+
+}  // namespace
+
+std::unique_ptr<PacketProtector> make_ipsec_mb_protector(IpsecMbClass instructions) {
+  static constexpr std::string_view kNames[] = {"ipsec-mb", "ipsec-mb-sse", "ipsec-mb-avx2", "ipsec-mb-avx512"};
+  if (!aes_ni::usable()) return nullptr;
+  Manager manager = make_manager(instructions);
+  if (!manager) return nullptr;
+  return std::make_unique<IpsecMbProtector>(std::move(manager), kNames[static_cast<size_t>(instructions)]);
+}
+
+}  // namespace viaduct::crypto

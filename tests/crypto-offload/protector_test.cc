@@ -1,0 +1,223 @@
+#include <gtest/gtest.h>
+#include <openssl/sha.h>
+
+#include <random>
+
+#include "crypto-offload/key_schedule.h"
+#include "tests/crypto-offload/hex.h"
+#include "tests/crypto-offload/vectors.h"
+
+namespace viaduct::crypto {
+namespace {
+
+constexpr Aead kAeads[] = {Aead::kAes128Gcm, Aead::kAes256Gcm, Aead::kChaCha20Poly1305};
+
+class Protector : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    if (!protector_) GTEST_SKIP() << "this CPU has no " << GetParam();
+  }
+
+  std::vector<uint8_t> random_bytes(size_t size) {
+    std::vector<uint8_t> bytes(size);
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random_());
+    return bytes;
+  }
+  size_t below(size_t n) { return random_() % n; }
+  RawKeys random_keys(Aead aead) { return derive_keys(kQuicVersion1, aead, random_bytes(kSha256Size)); }
+
+  std::mt19937_64 random_{20210527};
+  std::unique_ptr<PacketProtector> protector_ = make_protector(GetParam());
+};
+
+// Header and payload as a protected packet, with the protector's calls alone.
+std::vector<uint8_t> protect(PacketProtector& protector, const RawKeys& raw, uint64_t packet_number,
+                             size_t packet_number_size, Bytes header, Bytes payload) {
+  const auto key = protector.make_packet_key(raw);
+  const auto header_key = protector.make_header_key(raw);
+  std::vector<uint8_t> packet(header.begin(), header.end());
+  packet.resize(header.size() + payload.size() + kTagSize);
+  SealJob seal{key.get(), packet_number, header, {payload}, packet.data() + header.size()};
+  protector.seal({&seal, 1});
+  const size_t at = header.size() - packet_number_size;
+  MaskJob mask{header_key.get(), packet.data() + at + 4};
+  protector.header_masks({&mask, 1});
+  packet[0] ^= mask.mask[0] & ((packet[0] & 0x80) != 0 ? 0x0f : 0x1f);
+  for (size_t i = 0; i < packet_number_size; ++i) packet[at + i] ^= mask.mask[1 + i];
+  return packet;
+}
+
+std::string sha256_of(Bytes bytes) {
+  std::array<uint8_t, SHA256_DIGEST_LENGTH> digest;
+  SHA256(bytes.data(), bytes.size(), digest.data());
+  return to_hex(digest);
+}
+
+TEST_P(Protector, ProtectsTheInitialPacketsOfTheAppendices) {
+  auto client_payload = from_hex(vectors::kClientFrame);
+  client_payload.resize(vectors::kClientPayloadSize);
+  for (const vectors::Version& v : vectors::kVersions) {
+    for (const auto& [side, payload] :
+         {std::pair{v.client, client_payload}, std::pair{v.server, from_hex(vectors::kServerPayload)}}) {
+      const RawKeys keys = derive_keys(v.number, Aead::kAes128Gcm, from_hex(side.secret));
+      const auto packet =
+          protect(*protector_, keys, side.packet_number, side.packet_number_size, from_hex(side.header), payload);
+      EXPECT_EQ(to_hex(packet).substr(0, side.packet.size()), side.packet);
+      if (!side.packet_sha256.empty()) {
+        EXPECT_EQ(sha256_of(packet), side.packet_sha256);
+      }
+    }
+  }
+}
+
+TEST_P(Protector, ProtectsTheShortHeaderPacketOfTheAppendices) {
+  for (const vectors::Version& v : vectors::kVersions) {
+    const RawKeys keys = derive_keys(v.number, Aead::kChaCha20Poly1305, from_hex(vectors::kChaChaSecret));
+    const auto packet = protect(*protector_, keys, vectors::kChaChaPacketNumber, 3, from_hex(vectors::kChaChaHeader),
+                                from_hex(vectors::kChaChaPayload));
+    EXPECT_EQ(to_hex(packet), v.chacha_packet);
+  }
+}
+
+TEST_P(Protector, MasksTheSamplesOfTheAppendices) {
+  for (const vectors::Version& v : vectors::kVersions) {
+    for (const vectors::Side& side : {v.client, v.server}) {
+      const RawKeys keys = derive_keys(v.number, Aead::kAes128Gcm, from_hex(side.secret));
+      const auto key = protector_->make_header_key(keys);
+      const auto sample = from_hex(side.sample);
+      MaskJob job{key.get(), sample.data()};
+      protector_->header_masks({&job, 1});
+      EXPECT_EQ(to_hex(job.mask), side.mask);
+    }
+  }
+}
+
+// Bursts of random shape: every key of its own, sizes up to a jumbo frame, one to three spans at any
+// alignment. What comes out is what OpenSSL makes of it, and comes back.
+TEST_P(Protector, AgreesWithTheReference) {
+  const auto reference = make_protector("openssl");
+  for (int round = 0; round < 60; ++round) {
+    const size_t count = 1 + below(40);
+    std::vector<RawKeys> raw;
+    std::vector<std::unique_ptr<PacketKey>> keys;
+    std::vector<std::unique_ptr<PacketKey>> reference_keys;
+    std::vector<std::vector<uint8_t>> sources(count), headers(count), sealed(count), expected(count);
+    std::vector<SealJob> jobs(count);
+    for (size_t i = 0; i < count; ++i) {
+      raw.push_back(random_keys(kAeads[below(3)]));
+      keys.push_back(protector_->make_packet_key(raw.back()));
+      reference_keys.push_back(reference->make_packet_key(raw.back()));
+      const size_t size = below(4) == 0 ? below(9001) : below(1500);
+      const size_t offset = below(64);
+      sources[i] = random_bytes(offset + size);
+      headers[i] = random_bytes(below(50));
+      sealed[i].resize(offset + size + kTagSize);
+      expected[i].resize(size + kTagSize);
+      const Bytes text = Bytes(sources[i]).subspan(offset);
+      const size_t first = below(size + 1);
+      const size_t second = below(size - first + 1);
+      jobs[i] = {keys[i].get(),
+                 random_(),
+                 headers[i],
+                 {text.first(first), text.subspan(first, second), text.subspan(first + second)},
+                 sealed[i].data() + offset};
+      SealJob whole{reference_keys[i].get(), jobs[i].packet_number, headers[i], {text}, expected[i].data()};
+      reference->seal({&whole, 1});
+    }
+    protector_->seal(jobs);
+    std::vector<OpenJob> opens(count);
+    for (size_t i = 0; i < count; ++i) {
+      ASSERT_EQ(to_hex({jobs[i].out, expected[i].size()}), to_hex(expected[i])) << "round " << round << " job " << i;
+      opens[i] = {keys[i].get(), jobs[i].packet_number, headers[i], {jobs[i].out, expected[i].size()}, false};
+    }
+    protector_->open(opens);
+    for (size_t i = 0; i < count; ++i) {
+      ASSERT_TRUE(opens[i].ok);
+      const size_t size = expected[i].size() - kTagSize;
+      ASSERT_TRUE(equal(Bytes(opens[i].data).first(size), Bytes(sources[i]).last(size)));
+    }
+  }
+}
+
+TEST_P(Protector, SealsInPlace) {
+  for (const Aead aead : kAeads) {
+    const auto key = protector_->make_packet_key(random_keys(aead));
+    const auto text = random_bytes(1201);
+    std::vector<uint8_t> apart(text.size() + kTagSize);
+    std::vector<uint8_t> place(text);
+    place.resize(apart.size());
+    SealJob jobs[2] = {{key.get(), 7, text, {text}, apart.data()},
+                       {key.get(), 7, text, {Bytes(place).first(text.size())}, place.data()}};
+    protector_->seal(jobs);
+    EXPECT_EQ(to_hex(place), to_hex(apart));
+  }
+}
+
+// A bit flipped in the packet, its header or its number is refused, and nothing of the text is left.
+TEST_P(Protector, RefusesWhatWasAltered) {
+  for (const Aead aead : kAeads) {
+    const auto key = protector_->make_packet_key(random_keys(aead));
+    const auto text = random_bytes(70);
+    auto header = random_bytes(21);
+    std::vector<uint8_t> packet(text.size() + kTagSize);
+    SealJob seal{key.get(), 1, header, {text}, packet.data()};
+    protector_->seal({&seal, 1});
+    const auto opens = [&](uint64_t number, std::vector<uint8_t> data) {
+      OpenJob job{key.get(), number, header, data, true};
+      protector_->open({&job, 1});
+      EXPECT_TRUE(job.ok || data == std::vector<uint8_t>(data.size()));
+      return job.ok;
+    };
+    EXPECT_TRUE(opens(1, packet));
+    EXPECT_FALSE(opens(2, packet));
+    EXPECT_FALSE(opens(1 | uint64_t{1} << 61, packet));
+    EXPECT_FALSE(opens(1, std::vector<uint8_t>(kTagSize - 1)));
+    EXPECT_FALSE(opens(1, {}));
+    for (size_t bit = 0; bit < 8 * packet.size(); ++bit) {
+      auto altered = packet;
+      altered[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
+      EXPECT_FALSE(opens(1, altered)) << "bit " << bit;
+    }
+    header.back() ^= 0x80;
+    EXPECT_FALSE(opens(1, packet));
+  }
+}
+
+TEST_P(Protector, MasksBurstsOfMixedKeysLikeTheReference) {
+  const auto reference = make_protector("openssl");
+  for (const size_t count :
+       {size_t{1}, size_t{2}, size_t{3}, size_t{5}, size_t{7}, size_t{8}, size_t{9}, size_t{32}, size_t{100}}) {
+    std::vector<std::unique_ptr<HeaderKey>> keys, reference_keys;
+    const auto samples = random_bytes(count * kSampleSize + 1);
+    std::vector<MaskJob> jobs, expected;
+    for (size_t i = 0; i < count; ++i) {
+      const RawKeys raw = random_keys(kAeads[below(3)]);
+      keys.push_back(protector_->make_header_key(raw));
+      reference_keys.push_back(reference->make_header_key(raw));
+      jobs.push_back({keys.back().get(), samples.data() + 1 + i * kSampleSize});
+      expected.push_back({reference_keys.back().get(), jobs.back().sample});
+    }
+    protector_->header_masks(jobs);
+    reference->header_masks(expected);
+    for (size_t i = 0; i < count; ++i) EXPECT_EQ(to_hex(jobs[i].mask), to_hex(expected[i].mask));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Providers, Protector,
+                         testing::Values("openssl", "ipsec-mb", "ipsec-mb-sse", "ipsec-mb-avx2", "ipsec-mb-avx512"),
+                         [](const auto& parameter) {
+                           std::string name = parameter.param;
+                           for (char& c : name) {
+                             if (c == '-') c = '_';
+                           }
+                           return name;
+                         });
+
+TEST(Protectors, AreChosenByName) {
+  EXPECT_NE(make_protector(), nullptr);
+  EXPECT_EQ(make_protector("openssl")->name(), "openssl");
+  EXPECT_EQ(make_protector("rot13"), nullptr);
+}
+
+}  // namespace
+}  // namespace viaduct::crypto
