@@ -1,0 +1,96 @@
+// The sending part of a stream (RFC 9000 section 3.1): writes of the application, sent from where they lie until the
+// peer has acknowledged them.
+#pragma once
+
+#include <cstdint>
+
+#include "base/chunk.h"
+#include "base/intrusive_list.h"
+#include "base/pool.h"
+#include "engine/stream/flow_control.h"
+#include "engine/stream/send_progress.h"
+
+namespace viaduct::quic {
+
+// One kWrite: bytes of a chunk whose reference the application gave us. A node of the endpoint's pool.
+struct Write : ListNode<> {
+  Chunk* chunk = nullptr;  // null only where length is 0
+  uint32_t offset = 0;     // of the bytes, within the chunk
+  uint32_t length = 0;
+  uint64_t stream = 0;
+  uint64_t stream_offset = 0;  // of the bytes, within the stream
+};
+using WritePool = Pool<Write>;
+using WriteList = IntrusiveList<Write>;
+
+// Bytes to put into one STREAM frame; all of one chunk.
+struct SendSpan {
+  const uint8_t* data = nullptr;
+  uint32_t length = 0;
+  uint64_t offset = 0;  // of the first byte, within the stream
+  bool fin = false;
+};
+
+// The pools are the endpoint's, and are passed in so that a stream stays small.
+class SendStream {
+ public:
+  enum class State : uint8_t { kOpen, kReset };
+
+  explicit SendStream(uint64_t limit) : window_(limit) {}
+
+  // --- from the application ---
+  // Appends a write to the stream and, with fin, its end. The node becomes the stream's. Only where is_writable().
+  void append(Write& write, bool fin);
+  // Neither ended nor reset.
+  bool is_writable() const { return state_ == State::kOpen && !fin_; }
+  // Ends the stream short: what is unsent stays so, and all writes go to `released`. False where it is too late
+  // (everything is acknowledged, or it was reset before).
+  bool reset(uint64_t error, RangePool& ranges, WriteList& released);
+
+  // --- to the packet builder ---
+  // Whether next() has something, given the connection's flow control has `credit` bytes for new data.
+  bool has_next(uint64_t credit) const;
+  // Whether bytes, or the end, wait for nothing but flow control.
+  bool is_blocked() const { return state_ == State::kOpen && !progress_.has_lost() && wants_credit(); }
+  bool has_unsent() const { return state_ == State::kOpen && progress_.has_unsent(); }
+  // What to send next, up to `room` bytes, and marks it sent; lost bytes first. `credit`: what the connection's flow
+  // control has for new bytes; those of the span are taken off. Only where has_next(); an empty span without fin
+  // where room lacks.
+  SendSpan next(uint64_t room, uint64_t& credit, RangePool& ranges);
+
+  // --- from the peer ---
+  // Writes whose bytes are all acknowledged go to `released`, in order.
+  void on_acked(uint64_t offset, uint32_t length, bool fin, RangePool& ranges, WriteList& released);
+  void on_lost(uint64_t offset, uint32_t length, bool fin, RangePool& ranges);
+  void on_reset_acked() { reset_acked_ = true; }
+
+  // Nothing is to be sent or waited for any more: "Data Recvd" or "Reset Recvd".
+  bool is_finished() const;
+  bool is_reset() const { return state_ == State::kReset; }
+  uint64_t error() const { return error_; }
+  // RESET_STREAM's Final Size: what was sent, and counts for flow control.
+  uint64_t final_size() const { return progress_.sent(); }
+  SendWindow& window() { return window_; }
+  const SendWindow& window() const { return window_; }
+  // Gives everything back: the connection is gone.
+  void clear(RangePool& ranges, WriteList& released);
+
+ private:
+  bool wants_credit() const { return progress_.has_unsent(); }
+  void release_acked(WriteList& released);
+  Write* write_at(uint64_t offset);
+
+  WriteList writes_;         // not released; ascending, without gaps
+  Write* unsent_ = nullptr;  // the write with the first unsent byte, if any
+  Write* resend_ = nullptr;  // where the search for lost bytes begins, if anywhere but at the front
+  SendProgress progress_;
+  SendWindow window_;
+  uint64_t error_ = 0;
+  State state_ = State::kOpen;
+  bool fin_ = false;          // the application ended it at progress_.end()
+  bool fin_pending_ = false;  // the end is to be sent, for the first time or again
+  bool fin_acked_ = false;
+  bool reset_acked_ = false;
+};
+
+}  // namespace viaduct::quic
