@@ -124,7 +124,7 @@ def run_end_to_end(options, tally):
 
 def run_soak(options, tally):
     started = time.monotonic()
-    done = subprocess.run([str(TOP / "tools/soak"), "0.5", "--build", str(options["folder"])], text=True, capture_output=True)
+    done = subprocess.run([str(TOP / "tools/soak"), "0.5"], text=True, capture_output=True)
     lines = done.stdout.splitlines()
     match = re.search(r"(\d+) passed, (\d+) failed", lines[-1] if lines else "")
     failures = [] if done.returncode == 0 else [("soak", (done.stdout + done.stderr)[-4000:])]
