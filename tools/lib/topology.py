@@ -17,6 +17,7 @@ class Line:
     ORIGIN6 = "2001:db8:1::2"
 
     def __init__(self):
+        self.rewritten = {}
         tag = f"{random.randrange(1 << 20):05x}"
         self.client, self.gateway, self.origin = (Host(f"vd-{name}-{tag}") for name in ("client", "gateway", "origin"))
         Cable(self.client, "eth0", ["198.18.0.2/24", "2001:db8:0::2/64"],
@@ -33,15 +34,17 @@ class Line:
 
     def rewrite_source_port(self, old, new):
         """From now on the gateway shows the client's UDP port `old` as `new`, both ways, without state."""
-        rules = f"""
+        self.rewritten[old] = new
+        out = ", ".join(f"{old} : {new}" for old, new in self.rewritten.items())
+        back = ", ".join(f"{new} : {old}" for old, new in self.rewritten.items())
+        self.gateway.run("nft", "-f", "-", input=f"""
 table inet rewrite
 delete table inet rewrite
 table inet rewrite {{
-  chain out {{ type filter hook forward priority 0; iifname "eth0" udp sport {old} notrack udp sport set {new}; }}
-  chain back {{ type filter hook forward priority 0; iifname "eth1" udp dport {new} notrack udp dport set {old}; }}
+  chain out {{ type filter hook forward priority 0; iifname "eth0" udp sport set udp sport map {{ {out} }}; }}
+  chain back {{ type filter hook forward priority 0; iifname "eth1" udp dport set udp dport map {{ {back} }}; }}
 }}
-"""
-        self.gateway.run("nft", "-f", "-", input=rules.replace(" notrack", ""))
+""")
 
     def stop(self):
         for host in (self.origin, self.gateway, self.client):
