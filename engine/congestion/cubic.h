@@ -11,40 +11,40 @@ class Cubic final : public Controller {
   explicit Cubic(uint64_t max_datagram_size);
 
   std::string_view name() const override { return "cubic"; }
-  void on_packet_sent(uint64_t bytes, uint64_t bytes_in_flight, Instant now) override;
-  void on_packet_acked(const AckedPacket& packet, const AckSample& sample) override;
+  void on_ack(const AckSample& sample) override;
   bool on_congestion_event(Instant sent_time, Instant now) override;
   void on_persistent_congestion() override;
   void on_spurious_congestion() override;
   void set_max_datagram_size(uint64_t bytes) override;
   uint64_t window() const override { return state_.window; }
   bool in_slow_start() const override { return state_.window < state_.threshold; }
-  bool in_recovery(Instant sent_time) const override { return in_recovery_ && sent_time <= recovery_start_; }
+  Instant recovery_start() const override { return recovery_start_; }
 
  private:
-  struct State {  // what a spurious congestion event restores
-    uint64_t window;
-    uint64_t threshold;
-    double w_max = 0;         // bytes: where the last reduction began (after fast convergence)
-    double w_est = 0;         // bytes: what Reno would have
-    double k = 0;             // seconds from the epoch's start to w_max
-    double epoch_window = 0;  // bytes at the epoch's start
+  // What the window follows; a spurious congestion event restores it whole (RFC 9438 section 4.9.2).
+  struct State {
+    uint64_t window = 0;  // bytes, as all below
+    uint64_t threshold = 0;
+    uint64_t prior_window = 0;  // before the last reduction
+    double w_max = 0;           // where the curve levels off
+    double w_est = 0;           // the window Reno would have
+    double k = 0;               // seconds from the epoch's start to w_max
     Instant epoch_start;
     bool in_epoch = false;  // congestion avoidance has begun since the last reduction
   };
 
-  void slow_start(const AckedPacket& packet, const AckSample& sample);
-  void avoid_congestion(const AckedPacket& packet, const AckSample& sample);
+  void slow_start(const AckSample& sample);
+  void avoid_congestion(const AckSample& sample);
   void begin_epoch(Instant now);
-  double cubic_window(double seconds) const;
+  void grow_by(double bytes);
+  double curve(double seconds) const;
 
   uint64_t max_datagram_size_;
   State state_;
-  State before_;         // the last reduction
-  double increase_ = 0;  // bytes of growth not yet in the window
+  State before_;         // the last reduction; window 0: there is none to undo
+  double fraction_ = 0;  // bytes of growth too small to show in the window yet
   Instant last_ack_;
-  Instant recovery_start_;
-  bool in_recovery_ = false;  // a recovery period began ever
+  Instant recovery_start_ = kNoRecovery;
   HyStart hystart_;
 };
 

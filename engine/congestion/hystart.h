@@ -10,27 +10,25 @@ namespace viaduct::quic {
 
 class HyStart {
  public:
-  // How fast slow start may grow now: kExit ends it, by setting the threshold to the window.
-  enum class Advice : uint8_t { kSlowStart, kConservative, kExit };
-
-  // For each newly acknowledged packet while in slow start.
-  Advice on_packet_acked(const AckedPacket& packet, const AckSample& sample);
-
-  // In conservative slow start the window grows by this fraction of what was acknowledged.
+  // How slow start goes on. kConservative: growing by 1 / kConservativeDivisor of what was acknowledged. kExit: no
+  // further.
+  enum class Advice : uint8_t { kGrow, kConservative, kExit };
   static constexpr uint64_t kConservativeDivisor = 4;
+
+  // For each ACK while in the first slow start.
+  Advice on_ack(const AckSample& sample);
 
  private:
   void begin_round(Instant now);
+  void take_sample(Duration rtt);
 
   Instant round_start_;
-  Duration last_round_min_ = Duration::infinite();
   Duration round_min_ = Duration::infinite();
-  Duration baseline_min_ = Duration::infinite();
-  uint32_t samples_ = 0;
+  Duration last_round_min_ = Duration::infinite();
+  Duration baseline_ = Duration::infinite();  // the round trip that began conservative slow start
+  uint32_t samples_ = 0;                      // in this round
   uint32_t conservative_rounds_ = 0;
-  Instant last_sample_;
   bool conservative_ = false;
-  bool started_ = false;
 };
 
 }  // namespace viaduct::quic

@@ -10,15 +10,14 @@ class NewReno final : public Controller {
   explicit NewReno(uint64_t max_datagram_size);
 
   std::string_view name() const override { return "newreno"; }
-  void on_packet_sent(uint64_t bytes, uint64_t bytes_in_flight, Instant now) override;
-  void on_packet_acked(const AckedPacket& packet, const AckSample& sample) override;
+  void on_ack(const AckSample& sample) override;
   bool on_congestion_event(Instant sent_time, Instant now) override;
   void on_persistent_congestion() override;
   void on_spurious_congestion() override;
   void set_max_datagram_size(uint64_t bytes) override;
   uint64_t window() const override { return window_; }
   bool in_slow_start() const override { return window_ < threshold_; }
-  bool in_recovery(Instant sent_time) const override { return in_recovery_ && sent_time <= recovery_start_; }
+  Instant recovery_start() const override { return recovery_start_; }
 
  private:
   uint64_t max_datagram_size_;
@@ -27,8 +26,7 @@ class NewReno final : public Controller {
   uint64_t acked_in_avoidance_ = 0;  // bytes towards the next step of the window
   uint64_t window_before_ = 0;       // the last reduction, for the undo
   uint64_t threshold_before_ = 0;
-  Instant recovery_start_;
-  bool in_recovery_ = false;  // a recovery period began ever
+  Instant recovery_start_ = kNoRecovery;
 };
 
 }  // namespace viaduct::quic

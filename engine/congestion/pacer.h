@@ -23,10 +23,10 @@ class Pacer {
   void set_rate(uint64_t window, Duration smoothed_rtt, bool slow_start, Instant now);
 
   // Whether a packet may be sent now.
-  bool may_send(Instant now) const { return next_send_time_at(now) <= now; }
-  // When one may be sent: `now` or before if at once. When the bucket is empty, the time at which there is room for a
-  // few packets, so that a fast connection does not wake for each.
-  Instant next_send_time(Instant now) const { return next_send_time_at(now); }
+  bool may_send(Instant now) const { return bytes_per_ns_ == 0 || credit_at(now) > 0; }
+  // When to look again: `now` if a packet may be sent; otherwise when the bucket holds enough for a few, so that a fast
+  // connection does not wake for each.
+  Instant next_send_time(Instant now) const;
   // Takes the packet's bytes; the bucket may go below empty by the last packet, or by probes.
   void on_sent(uint64_t bytes, Instant now);
 
@@ -34,7 +34,6 @@ class Pacer {
   double rate() const { return bytes_per_ns_ * 1e9; }
 
  private:
-  Instant next_send_time_at(Instant now) const;
   double capacity() const;
   double credit_at(Instant now) const;
 

@@ -37,12 +37,10 @@ class AckPolicy {
 
   Duration max_ack_delay_;
   Instant deadline_ = Instant::never();
-  uint64_t largest_eliciting_ = 0;
+  uint64_t next_expected_ = 0;  // one more than the largest ack-eliciting number
   uint32_t threshold_;
   uint32_t eliciting_ = 0;   // ack-eliciting packets since the last ACK
   uint32_t unreported_ = 0;  // packets of any kind since the last ACK
-  bool any_eliciting_ = false;
-  bool last_was_ce_ = false;
 };
 
 }  // namespace viaduct::quic

@@ -20,7 +20,7 @@ class AckRanges {
   static constexpr size_t kMaxRanges = 64;
 
   explicit AckRanges(BlockPool& pool) : pool_(&pool) {}
-  ~AckRanges() { release_block(); }
+  ~AckRanges() { clear(); }
   AckRanges(const AckRanges&) = delete;
   AckRanges& operator=(const AckRanges&) = delete;
 
@@ -41,10 +41,11 @@ class AckRanges {
   }
 
   // The peer has received an ACK of ours whose largest was `number`: nothing up to it needs to be reported again
-  // (RFC 9000 section 13.2.4). The largest number received stays.
+  // (RFC 9000 section 13.2.4), and what is missing below counts as a duplicate should it still come. The largest
+  // number received stays.
   void forget_up_to(uint64_t number);
 
-  // Forgets everything and gives the block back: the space is discarded.
+  // Forgets the ranges and gives the block back: the space is discarded.
   void clear();
 
   bool empty() const { return count_ == 0; }
@@ -53,6 +54,8 @@ class AckRanges {
   PacketRange from_largest(size_t i) const { return ranges_[count_ - 1 - i]; }
   // Not when empty().
   uint64_t largest() const { return ranges_[count_ - 1].largest; }
+  // Numbers below are no longer told apart: all count as duplicates.
+  uint64_t floor() const { return floor_; }
   // When the largest arrived: what ACK Delay is measured from.
   Instant largest_time() const { return largest_time_; }
 
@@ -61,8 +64,8 @@ class AckRanges {
 
   bool find_duplicate(uint64_t number) const;
   bool insert_out_of_order(uint64_t number, Instant now);
-  bool insert_range(size_t at, uint64_t number);
-  bool make_room();
+  void insert_range(size_t at, uint64_t number);
+  bool draw_block();
   void drop_lowest(size_t count);
   void release_block();
   size_t capacity() const { return ranges_ == inline_.data() ? kInlineRanges : kMaxRanges; }

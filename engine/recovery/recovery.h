@@ -121,7 +121,7 @@ class Recovery {
   const Controller& controller() const { return controller_.get(); }
   const Pacer& pacer() const { return pacer_; }
   const RecoveryStats& stats() const { return stats_; }
-  unsigned pto_count() const { return pto_count_; }
+  uint32_t pto_count() const { return pto_count_; }
   // One probe timeout without backoff, with max_ack_delay for the application space: the unit of the idle, closing and
   // key update timers.
   Duration probe_timeout(PacketSpace space) const;
@@ -130,30 +130,37 @@ class Recovery {
   struct Space {
     uint64_t largest_acked = kNoneAcked;
     Instant loss_time = Instant::never();
-    Instant last_eliciting_sent;
+    Instant probe_base;  // when the last ack-eliciting packet was sent, or a probe timeout came after it
     uint32_t eliciting_in_flight = 0;
     uint8_t probes_owed = 0;
-    bool discarded = false;
   };
+  struct Timer {
+    Instant time = Instant::never();
+    PacketSpace space = PacketSpace::kInitial;
+  };
+  struct NewlyAcked;
   struct Losses;
 
+  Space& space_of(PacketSpace space) { return spaces_[index_of(space)]; }
+  SentPackets& sent_in(PacketSpace space) { return sent_[index_of(space)]; }
   bool peer_validated_address() const { return config_.server || peer_validated_address_; }
-  void acknowledge(PacketSpace space, const AckReport& ack, Instant now, PacketFateObserver& observer,
-                   struct NewlyAcked& newly);
-  void take_rtt_sample(PacketSpace space, const AckReport& ack, Instant now, const struct NewlyAcked& newly);
-  void detect_and_remove_lost(PacketSpace space, Instant now, PacketFateObserver& observer);
-  void answer_losses(const Losses& losses, Instant now);
+  Duration backed_off(Duration timeout) const;
+
+  NewlyAcked settle_acked(PacketSpace space, const AckReport& ack, PacketFateObserver& observer);
   void note_spurious_loss(const SentPacket& packet);
-  void note_flight(Instant now);
+  void take_rtt_sample(PacketSpace space, const AckReport& ack, Instant now, const NewlyAcked& newly);
+  void turn_round(Instant latest_sent, Instant now);
   void leave_flight(Space& space, const SentPacket& packet);
-  void send_probes(PacketSpace space, PacketFateObserver& observer);
-  PacketSpace earliest_loss_space() const;
-  struct Timer {
-    Instant time;
-    PacketSpace space;
-  };
+
+  bool detect_losses(PacketSpace space, Instant now, PacketFateObserver& observer);
+  bool answer_losses(const Losses& losses, Instant now);
+  void forget_old_losses(Instant now);
+  void abandon(PacketSpace space, PacketFateObserver* observer);
+
+  Timer loss_timer() const;
   Timer probe_timer(Instant now) const;
   void set_timer(Instant now);
+  void owe_probes(PacketSpace space, unsigned count, Instant now, PacketFateObserver& observer);
   void update_pacer(Instant now);
 
   RecoveryConfig config_;
@@ -162,16 +169,17 @@ class Recovery {
   RttEstimator rtt_;
   AnyController controller_;
   Pacer pacer_;
-  Duration peer_max_ack_delay_ = Duration::milliseconds(25);
+  Duration peer_max_ack_delay_ = Duration::milliseconds(25);  // RFC 9000 section 18.2
   Instant deadline_ = Instant::never();
   Instant first_rtt_sample_ = Instant::never();
+  Instant path_start_ = kNoRecovery;  // packets sent until then say nothing about the present path
   uint64_t bytes_in_flight_ = 0;
   uint64_t flight_peak_ = 0;       // in the present round trip
   uint64_t last_flight_peak_ = 0;  // in the one before
   Instant round_start_;
-  unsigned pto_count_ = 0;
-  uint32_t episode_losses_ = 0;  // of the last congestion event, not known to be spurious
-  Instant episode_first_sent_;
+  Instant episode_first_sent_;   // of the packets whose loss began the present recovery period
+  uint32_t episode_losses_ = 0;  // since then, not known to be spurious
+  uint32_t pto_count_ = 0;
   bool handshake_confirmed_ = false;
   bool handshake_keys_ = false;
   bool peer_validated_address_ = false;

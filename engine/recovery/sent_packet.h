@@ -48,7 +48,7 @@ enum class Ecn : uint8_t { kNotEct = 0, kEct1 = 1, kEct0 = 2, kCe = 3 };
 
 struct SentPacket {
   Instant sent_time;
-  uint32_t size = 0;           // bytes of UDP payload that count as in flight
+  uint32_t size = 0;           // bytes of UDP payload, below 65536
   bool ack_eliciting = false;  // RFC 9002 section 2
   bool in_flight = false;      // ack-eliciting or with PADDING: counts for congestion control
   bool mtu_probe = false;      // its loss says nothing about congestion (RFC 9000 section 14.4)

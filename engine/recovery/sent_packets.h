@@ -14,13 +14,14 @@
 
 namespace viaduct::quic {
 
-// Packets are numbered from 0 in the order they are added; numbers may be skipped on purpose. Records sit in a chain of
-// pool blocks, packets growing from the front of a block and frames from its end; a block is given back as soon as
-// nothing in it is waited for. Each block has a bit per packet, so that an acknowledgement costs a step per packet it
-// newly acknowledges and per block in flight, however often its ranges repeat old numbers.
+// Packets are numbered from 0 in the order they are added; numbers may be skipped on purpose. A packet that is not in
+// flight (one with only an ACK) takes a number and nothing more: its fate changes nothing. The records of the others
+// sit in a chain of pool blocks, packets growing from the front of a block and frames from its end; a block is given
+// back as soon as nothing in it is waited for. Each block has a bit per packet, so that an acknowledgement costs a step
+// per packet it newly acknowledges and per block in flight, however often its ranges repeat old numbers.
 //
-// A packet is *outstanding* until it is acknowledged or lost. A lost one is remembered until forget_lost_before(), so
-// that an acknowledgement that comes late is noticed.
+// A packet in flight is *outstanding* until it is acknowledged or lost. A lost one is remembered until
+// forget_lost_before(), so that an acknowledgement that comes late is noticed.
 class SentPackets {
  public:
   // Frames that one packet may have recorded; a packet builder stops adding frames there.
@@ -37,12 +38,12 @@ class SentPackets {
   // The number of the next packet.
   uint64_t next_number() const { return next_number_; }
 
-  // Whether add() has room for a packet with kMaxFrames frames. A yes holds until the next add() or until somebody
-  // else draws from the pool. Where room is short, lost packets are forgotten first.
+  // Whether add() has room for a packet in flight with kMaxFrames frames. A yes holds until the next add() or until
+  // somebody else draws from the pool. Where room is short, lost packets are forgotten first.
   bool has_room();
 
   // Records the packet numbered next_number(); frames: at most kMaxFrames. False, with nothing recorded, when there is
-  // no room.
+  // no room; that concerns packets in flight only.
   bool add(const SentPacket& packet, std::span<const SentFrame> frames);
 
   // Leaves next_number() unused, so that an acknowledgement of it gives away a peer that acknowledges what it did not
@@ -127,6 +128,7 @@ class SentPackets {
   static uint64_t mask(const Block& block, PacketRange range);
   Block* usable_tail(size_t frame_count) const;
   Block* append_block();
+  void pass_over();
   Block* next_of(Block* previous) const { return previous == nullptr ? front_ : previous->next; }
   void unlink(Block* previous, Block* block);
 

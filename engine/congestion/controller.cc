@@ -1,0 +1,11 @@
+#include "engine/congestion/controller.h"
+
+namespace viaduct::quic {
+
+std::optional<ControllerKind> controller_kind(std::string_view name) {
+  if (name == "newreno") return ControllerKind::kNewReno;
+  if (name == "cubic") return ControllerKind::kCubic;
+  return std::nullopt;
+}
+
+}  // namespace viaduct::quic

@@ -1,0 +1,35 @@
+#include "engine/recovery/ack_policy.h"
+
+#include <algorithm>
+
+namespace viaduct::quic {
+
+AckPolicy::AckPolicy(PacketSpace space, Duration max_ack_delay)
+    : max_ack_delay_(max_ack_delay), threshold_(space == PacketSpace::kApplication ? 2 : 1) {}
+
+void AckPolicy::on_packet_received(uint64_t number, bool ack_eliciting, bool ce, const AckRanges& ranges, Instant now) {
+  ++unreported_;
+  if (!ack_eliciting) return;  // nobody would acknowledge the ACK: it may not cause one (RFC 9000 section 13.2.1)
+  ++eliciting_;
+  const bool at_once = eliciting_ >= threshold_ || ce || out_of_order(number, ranges);
+  deadline_ = std::min(deadline_, at_once ? now : now + max_ack_delay_);
+  next_expected_ = std::max(next_expected_, number + 1);
+}
+
+void AckPolicy::on_ack_sent() {
+  eliciting_ = 0;
+  unreported_ = 0;
+  deadline_ = Instant::never();
+}
+
+// Below an ack-eliciting packet that was received, or something is missing between the two (RFC 9000 section 13.2.1).
+bool AckPolicy::out_of_order(uint64_t number, const AckRanges& ranges) const {
+  if (number < next_expected_) return true;
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const PacketRange range = ranges.from_largest(i);
+    if (range.smallest <= number) return range.smallest > std::max(next_expected_, ranges.floor());
+  }
+  return true;
+}
+
+}  // namespace viaduct::quic

@@ -1,0 +1,196 @@
+// Sending, and what an ACK frame does. Losses and timers are in recovery_timer.cc.
+#include "engine/recovery/recovery.h"
+
+#include <algorithm>
+#include <ranges>
+
+namespace viaduct::quic {
+
+Recovery::Recovery(const RecoveryConfig& config, BlockPool& pool)
+    : config_(config),
+      sent_{{SentPackets(pool, config.max_blocks), SentPackets(pool, config.max_blocks),
+             SentPackets(pool, config.max_blocks)}},
+      rtt_(config.initial_rtt),
+      controller_(config.controller, config.max_datagram_size),
+      pacer_(config.max_datagram_size) {}
+
+void Recovery::on_handshake_confirmed(Instant now) {
+  handshake_confirmed_ = true;
+  peer_validated_address_ = true;
+  set_timer(now);
+}
+
+void Recovery::on_handshake_keys(Instant now) {
+  handshake_keys_ = true;
+  set_timer(now);
+}
+
+void Recovery::on_peer_validated_address(Instant now) {
+  peer_validated_address_ = true;
+  set_timer(now);
+}
+
+void Recovery::set_amplification_limited(bool limited, Instant now) {
+  if (limited == amplification_limited_) return;
+  amplification_limited_ = limited;
+  set_timer(now);
+}
+
+void Recovery::set_max_datagram_size(uint64_t bytes) {
+  config_.max_datagram_size = bytes;
+  controller_.get().set_max_datagram_size(bytes);
+  pacer_.set_max_datagram_size(bytes);
+}
+
+bool Recovery::on_packet_sent(PacketSpace space, const SentPacket& packet, std::span<const SentFrame> frames) {
+  if (!sent_in(space).add(packet, frames)) return false;
+  ++stats_.packets_sent;
+  if (!packet.in_flight) return true;
+
+  const Instant now = packet.sent_time;
+  bytes_in_flight_ += packet.size;
+  flight_peak_ = std::max(flight_peak_, bytes_in_flight_);
+  pacer_.on_sent(packet.size, now);
+  if (packet.ack_eliciting) {
+    Space& state = space_of(space);
+    state.probe_base = now;
+    ++state.eliciting_in_flight;
+    if (state.probes_owed > 0) --state.probes_owed;
+  }
+  set_timer(now);
+  return true;
+}
+
+// What one ACK frame newly acknowledged.
+struct Recovery::NewlyAcked {
+  bool any = false;
+  bool any_eliciting = false;
+  bool largest_is_new = false;  // the frame's Largest Acknowledged
+  Instant largest_sent;         // when that one was sent, if it is new
+  Instant latest_sent = kNoRecovery;
+  uint64_t bytes = 0;
+  uint64_t growth_bytes = 0;
+};
+
+TransportError Recovery::on_ack(PacketSpace space, const AckReport& ack, Instant now, PacketFateObserver& observer) {
+  for (const PacketRange& range : ack.ranges) {
+    if (!sent_in(space).may_acknowledge(range)) {
+      return {ErrorCode::kProtocolViolation, 0x02, "acknowledgement of a packet never sent"};
+    }
+  }
+  Space& state = space_of(space);
+  const uint64_t largest = ack.ranges.front().largest;
+  if (state.largest_acked == kNoneAcked || largest > state.largest_acked) state.largest_acked = largest;
+  if (space == PacketSpace::kHandshake) peer_validated_address_ = true;  // RFC 9002 section 6.2.2.1
+
+  const NewlyAcked newly = settle_acked(space, ack, observer);
+  if (!newly.any) return {};
+  const bool sampled = newly.largest_is_new && newly.any_eliciting && newly.largest_sent > path_start_;
+  if (sampled) take_rtt_sample(space, ack, now, newly);
+
+  const bool reduced = detect_losses(space, now, observer);
+  controller_.get().on_ack({.now = now,
+                            .acked_bytes = newly.bytes,
+                            .growth_bytes = reduced ? 0 : newly.growth_bytes,
+                            .latest_sent = newly.latest_sent,
+                            .smoothed_rtt = rtt_.smoothed(),
+                            .latest_rtt = sampled ? rtt_.latest() : Duration(),
+                            .recent_flight = std::max(flight_peak_, last_flight_peak_)});
+  turn_round(newly.latest_sent, now);
+  forget_old_losses(now);
+
+  if (peer_validated_address()) {
+    pto_count_ = 0;
+    for (Space& each : spaces_) each.probes_owed = 0;
+  }
+  update_pacer(now);
+  set_timer(now);
+  return {};
+}
+
+Recovery::NewlyAcked Recovery::settle_acked(PacketSpace space, const AckReport& ack, PacketFateObserver& observer) {
+  Space& state = space_of(space);
+  const Instant recovery_start = controller_.get().recovery_start();
+  const uint64_t largest = ack.ranges.front().largest;
+  NewlyAcked newly;
+  const auto acked = [&](uint64_t number, const SentPacket& packet, std::span<const SentFrame> frames, bool was_lost) {
+    newly.any = true;
+    newly.any_eliciting |= packet.ack_eliciting;
+    ++stats_.packets_acked;
+    if (number == largest) {
+      newly.largest_is_new = true;
+      newly.largest_sent = packet.sent_time;
+    }
+    if (was_lost) {
+      note_spurious_loss(packet);
+    } else if (packet.in_flight) {
+      leave_flight(state, packet);
+      if (packet.sent_time > path_start_) {
+        newly.latest_sent = packet.sent_time;
+        newly.bytes += packet.size;
+        if (packet.sent_time > recovery_start) newly.growth_bytes += packet.size;
+      }
+    }
+    observer.packet_acked(space, number, packet, frames);
+  };
+  SentPackets::Cursor cursor;
+  for (const PacketRange& range : std::views::reverse(ack.ranges)) sent_in(space).acknowledge(range, cursor, acked);
+  return newly;
+}
+
+void Recovery::leave_flight(Space& space, const SentPacket& packet) {
+  if (!packet.in_flight) return;
+  bytes_in_flight_ -= packet.size;
+  if (packet.ack_eliciting) --space.eliciting_in_flight;
+}
+
+void Recovery::note_spurious_loss(const SentPacket& packet) {
+  ++stats_.spurious_losses;
+  if (episode_losses_ == 0 || !packet.in_flight || packet.sent_time < episode_first_sent_) return;
+  if (--episode_losses_ == 0) controller_.get().on_spurious_congestion();
+}
+
+void Recovery::take_rtt_sample(PacketSpace space, const AckReport& ack, Instant now, const NewlyAcked& newly) {
+  // Initial and Handshake packets are acknowledged at once; a longer delay than promised is the path's once the
+  // handshake is confirmed (RFC 9002 section 5.3).
+  Duration delay = space == PacketSpace::kApplication ? ack.ack_delay : Duration();
+  if (handshake_confirmed_) delay = std::min(delay, peer_max_ack_delay_);
+  rtt_.update(now - newly.largest_sent, delay);
+  if (first_rtt_sample_.is_never()) first_rtt_sample_ = now;
+}
+
+// A round trip ends when a packet is acknowledged that was sent after it began.
+void Recovery::turn_round(Instant latest_sent, Instant now) {
+  if (latest_sent < round_start_) return;
+  round_start_ = now;
+  last_flight_peak_ = flight_peak_;
+  flight_peak_ = bytes_in_flight_;
+}
+
+void Recovery::update_pacer(Instant now) {
+  if (!rtt_.has_sample()) return;
+  const Controller& controller = controller_.get();
+  pacer_.set_rate(controller.window(), rtt_.smoothed(), controller.in_slow_start(), now);
+}
+
+void Recovery::on_path_change(Instant now) {
+  path_start_ = now;
+  first_rtt_sample_ = Instant::never();
+  rtt_ = RttEstimator(config_.initial_rtt);
+  controller_ = AnyController(config_.controller, config_.max_datagram_size);
+  pacer_ = Pacer(config_.max_datagram_size);
+  episode_losses_ = 0;
+  pto_count_ = 0;
+  set_timer(now);
+}
+
+bool Recovery::ack_eliciting_in_flight() const {
+  return std::ranges::any_of(spaces_, [](const Space& space) { return space.eliciting_in_flight > 0; });
+}
+
+Duration Recovery::probe_timeout(PacketSpace space) const {
+  const Duration timeout = rtt_.probe_timeout();
+  return space == PacketSpace::kApplication ? timeout + peer_max_ack_delay_ : timeout;
+}
+
+}  // namespace viaduct::quic

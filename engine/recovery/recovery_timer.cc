@@ -1,0 +1,203 @@
+// Losses, probe timeouts and the timer that both share (RFC 9002 sections 6 and 7.6, appendix A.8 to A.11).
+#include <algorithm>
+
+#include "engine/recovery/recovery.h"
+
+namespace viaduct::quic {
+
+namespace {
+constexpr uint64_t kPacketThreshold = 3;               // RFC 9002 section 6.1.1
+constexpr int64_t kPersistentCongestionThreshold = 3;  // RFC 9002 section 7.6.1
+constexpr int64_t kLossMemory = 3;                     // probe timeouts for which a lost packet is remembered
+constexpr uint32_t kMaxBackoff = 16;                   // doublings; far beyond any idle timeout
+}  // namespace
+
+// The packets that one look at a space found lost.
+struct Recovery::Losses {
+  bool congestion = false;  // something in flight was lost that was no probe of the path MTU
+  Instant first_sent = Instant::never();
+  Instant last_sent = kNoRecovery;
+  uint32_t count = 0;
+  Duration longest_run;  // between the first and last ack-eliciting packets of a run with nothing acknowledged between
+
+  uint64_t run_next = ~uint64_t{0};
+  Instant run_start = Instant::never();
+
+  void add(uint64_t number, const SentPacket& packet, Instant first_rtt_sample) {
+    if (number != run_next) run_start = Instant::never();
+    run_next = number + 1;
+    if (packet.ack_eliciting && packet.sent_time > first_rtt_sample) {
+      run_start = std::min(run_start, packet.sent_time);
+      longest_run = std::max(longest_run, packet.sent_time - run_start);
+    }
+    if (!packet.in_flight || packet.mtu_probe) return;
+    congestion = true;
+    first_sent = std::min(first_sent, packet.sent_time);
+    last_sent = std::max(last_sent, packet.sent_time);
+    ++count;
+  }
+};
+
+// True if the window was reduced.
+bool Recovery::detect_losses(PacketSpace space, Instant now, PacketFateObserver& observer) {
+  Space& state = space_of(space);
+  state.loss_time = Instant::never();
+  if (state.largest_acked == kNoneAcked) return false;
+
+  const Duration delay = rtt_.loss_delay();
+  Losses losses;
+  // Numbers and send times ascend together: behind the first packet that is not lost, none is.
+  const auto is_lost = [&](uint64_t number, const SentPacket& packet) {
+    if (packet.sent_time + delay <= now || state.largest_acked >= number + kPacketThreshold) return true;
+    state.loss_time = packet.sent_time + delay;
+    return false;
+  };
+  const auto lost = [&](uint64_t number, const SentPacket& packet, std::span<const SentFrame> frames) {
+    ++stats_.packets_lost;
+    leave_flight(state, packet);
+    if (packet.sent_time > path_start_) losses.add(number, packet, first_rtt_sample_);
+    observer.packet_lost(space, number, packet, frames);
+  };
+  sent_in(space).detect_lost(state.largest_acked, is_lost, lost);
+  return losses.congestion && answer_losses(losses, now);
+}
+
+bool Recovery::answer_losses(const Losses& losses, Instant now) {
+  Controller& controller = controller_.get();
+  const bool reduced = controller.on_congestion_event(losses.last_sent, now);
+  if (reduced) {
+    ++stats_.congestion_events;
+    episode_first_sent_ = losses.first_sent;
+    episode_losses_ = losses.count;
+  } else if (episode_losses_ > 0) {
+    episode_losses_ += losses.count;
+  }
+  const Duration limit = probe_timeout(PacketSpace::kApplication) * kPersistentCongestionThreshold;
+  if (losses.longest_run > limit) {
+    ++stats_.persistent_congestions;
+    controller.on_persistent_congestion();
+    rtt_.restart_min();
+    episode_losses_ = 0;
+    return true;
+  }
+  return reduced;
+}
+
+void Recovery::forget_old_losses(Instant now) {
+  const Duration memory = probe_timeout(PacketSpace::kApplication) * kLossMemory;
+  for (SentPackets& sent : sent_) sent.forget_lost_before(now - memory);
+}
+
+void Recovery::on_timeout(Instant now, PacketFateObserver& observer) {
+  if (now < deadline_) return;
+  forget_old_losses(now);
+  if (const Timer loss = loss_timer(); !loss.time.is_never()) {
+    if (loss.time <= now) {
+      detect_losses(loss.space, now, observer);
+      update_pacer(now);
+    }
+    set_timer(now);
+    return;
+  }
+
+  const PacketSpace fired = probe_timer(now).space;
+  ++pto_count_;
+  ++stats_.probe_timeouts;
+  if (!ack_eliciting_in_flight()) {
+    // A client's way out of the server's anti-amplification limit (RFC 9002 section 6.2.2.1).
+    owe_probes(handshake_keys_ ? PacketSpace::kHandshake : PacketSpace::kInitial, 1, now, observer);
+  } else {
+    // The other spaces too: what they wait for may be what the peer lacks to answer in this one
+    // (RFC 9002 section 6.2.4).
+    for (const PacketSpace space : kAllPacketSpaces) {
+      if (space_of(space).eliciting_in_flight == 0) continue;
+      if (space == PacketSpace::kApplication && !handshake_confirmed_) continue;
+      owe_probes(space, space == fired ? 2 : 1, now, observer);
+    }
+  }
+  set_timer(now);
+}
+
+// Shows the observer the oldest packets in flight: what they carry is what the peer most likely misses.
+void Recovery::owe_probes(PacketSpace space, unsigned count, Instant now, PacketFateObserver& observer) {
+  Space& state = space_of(space);
+  state.probes_owed = static_cast<uint8_t>(count);
+  state.probe_base = now;
+  unsigned shown = 0;
+  sent_in(space).for_each_outstanding(
+      [&](uint64_t number, const SentPacket& packet, std::span<const SentFrame> frames) {
+        if (!packet.ack_eliciting) return true;
+        observer.packet_probed(space, number, packet, frames);
+        return ++shown < count;
+      });
+}
+
+Recovery::Timer Recovery::loss_timer() const {
+  Timer earliest;
+  for (const PacketSpace space : kAllPacketSpaces) {
+    const Instant time = spaces_[index_of(space)].loss_time;
+    if (time < earliest.time) earliest = {time, space};
+  }
+  return earliest;
+}
+
+Duration Recovery::backed_off(Duration timeout) const {
+  return timeout * (int64_t{1} << std::min(pto_count_, kMaxBackoff));
+}
+
+Recovery::Timer Recovery::probe_timer(Instant now) const {
+  if (!ack_eliciting_in_flight()) {
+    const PacketSpace space = handshake_keys_ ? PacketSpace::kHandshake : PacketSpace::kInitial;
+    return {now + backed_off(rtt_.probe_timeout()), space};
+  }
+  Timer earliest;
+  for (const PacketSpace space : kAllPacketSpaces) {
+    const Space& state = spaces_[index_of(space)];
+    if (state.eliciting_in_flight == 0) continue;
+    if (space == PacketSpace::kApplication && !handshake_confirmed_) continue;  // RFC 9002 section 6.2.1
+    const Instant time = state.probe_base + backed_off(probe_timeout(space));
+    if (time < earliest.time) earliest = {time, space};
+  }
+  return earliest;
+}
+
+void Recovery::set_timer(Instant now) {
+  const Timer loss = loss_timer();
+  if (!loss.time.is_never()) {
+    deadline_ = loss.time;
+  } else if (amplification_limited_) {
+    deadline_ = Instant::never();  // nothing could be sent (RFC 9002 section 6.2.2.1)
+  } else if (!ack_eliciting_in_flight() && peer_validated_address()) {
+    deadline_ = Instant::never();
+  } else {
+    deadline_ = probe_timer(now).time;
+  }
+}
+
+// Takes all packets of the space out of flight; the observer, if there is one, is told that they are lost.
+void Recovery::abandon(PacketSpace space, PacketFateObserver* observer) {
+  Space& state = space_of(space);
+  sent_in(space).for_each_outstanding(
+      [&](uint64_t number, const SentPacket& packet, std::span<const SentFrame> frames) {
+        leave_flight(state, packet);
+        if (observer != nullptr) observer->packet_lost(space, number, packet, frames);
+        return true;
+      });
+  sent_in(space).clear();
+  state.loss_time = Instant::never();
+  state.probes_owed = 0;
+  pto_count_ = 0;
+}
+
+void Recovery::discard_space(PacketSpace space, Instant now) {
+  abandon(space, nullptr);
+  set_timer(now);
+}
+
+void Recovery::on_retry(Instant now, PacketFateObserver& observer) {
+  abandon(PacketSpace::kInitial, &observer);
+  abandon(PacketSpace::kApplication, &observer);
+  set_timer(now);
+}
+
+}  // namespace viaduct::quic
