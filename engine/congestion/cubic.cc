@@ -39,6 +39,7 @@ void Cubic::slow_start(const AckSample& sample) {
 }
 
 void Cubic::avoid_congestion(const AckSample& sample) {
+  if (sample.growth_bytes == 0) return;  // the recovery period still lasts
   if (!state_.in_epoch) begin_epoch(sample.now);
   if (!avoidance_is_used(state_.window, sample, max_datagram_size_)) {
     // Time in which the window was not used does not move along the curve (RFC 9438 section 5.8).

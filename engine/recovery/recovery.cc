@@ -45,6 +45,8 @@ void Recovery::set_max_datagram_size(uint64_t bytes) {
 bool Recovery::on_packet_sent(PacketSpace space, const SentPacket& packet, std::span<const SentFrame> frames) {
   if (!sent_in(space).add(packet, frames)) return false;
   ++stats_.packets_sent;
+  Space& state = space_of(space);
+  if (!packet.ack_eliciting) ++state.silent_packets;
   if (!packet.in_flight) return true;
 
   const Instant now = packet.sent_time;
@@ -52,8 +54,8 @@ bool Recovery::on_packet_sent(PacketSpace space, const SentPacket& packet, std::
   flight_peak_ = std::max(flight_peak_, bytes_in_flight_);
   pacer_.on_sent(packet.size, now);
   if (packet.ack_eliciting) {
-    Space& state = space_of(space);
     state.probe_base = now;
+    state.silent_packets = 0;
     ++state.eliciting_in_flight;
     if (state.probes_owed > 0) --state.probes_owed;
   }
@@ -123,7 +125,7 @@ Recovery::NewlyAcked Recovery::settle_acked(PacketSpace space, const AckReport& 
     }
     if (was_lost) {
       note_spurious_loss(packet);
-    } else if (packet.in_flight) {
+    } else {
       leave_flight(state, packet);
       if (packet.sent_time > path_start_) {
         newly.latest_sent = packet.sent_time;
@@ -139,14 +141,13 @@ Recovery::NewlyAcked Recovery::settle_acked(PacketSpace space, const AckReport& 
 }
 
 void Recovery::leave_flight(Space& space, const SentPacket& packet) {
-  if (!packet.in_flight) return;
   bytes_in_flight_ -= packet.size;
   if (packet.ack_eliciting) --space.eliciting_in_flight;
 }
 
 void Recovery::note_spurious_loss(const SentPacket& packet) {
   ++stats_.spurious_losses;
-  if (episode_losses_ == 0 || !packet.in_flight || packet.sent_time < episode_first_sent_) return;
+  if (episode_losses_ == 0 || packet.mtu_probe || packet.sent_time < episode_first_sent_) return;
   if (--episode_losses_ == 0) controller_.get().on_spurious_congestion();
 }
 

@@ -76,7 +76,7 @@ class Recovery {
   // Skips a number of the application space as a trap for optimistic acknowledgement; see SentPackets::skip().
   bool skip_packet_number(PacketSpace space) { return sent_[index_of(space)].skip(); }
 
-  // Whether one more packet of any kind can be remembered. If not, nothing at all may be sent now.
+  // Whether one more packet in flight can be remembered; if not, only ACKs may be sent now.
   bool can_record(PacketSpace space) { return sent_[index_of(space)].has_room(); }
   // Whether the congestion window has room for so many bytes in flight.
   bool window_allows(uint64_t bytes) const { return bytes_in_flight_ + bytes <= controller().window(); }
@@ -84,8 +84,15 @@ class Recovery {
   Instant next_send_time(Instant now) const { return pacer_.next_send_time(now); }
   bool may_send(uint64_t bytes, Instant now) const { return window_allows(bytes) && pacer_.may_send(now); }
   // The packet numbered next_packet_number(space) goes out at packet.sent_time. frames: at most
-  // SentPackets::kMaxFrames. False, with nothing done, without can_record().
+  // SentPackets::kMaxFrames. False, with nothing done, for a packet in flight without can_record().
   bool on_packet_sent(PacketSpace space, const SentPacket& packet, std::span<const SentFrame> frames);
+
+  // Many packets with nothing but ACKs went out, which the peer does not answer: the next one should carry a PING, so
+  // that its acknowledgement lets AckRanges forget what was reported (RFC 9000 section 13.2.4).
+  bool wants_ping(PacketSpace space) const {
+    const Space& state = spaces_[index_of(space)];
+    return state.silent_packets >= kSilentPackets && state.eliciting_in_flight == 0;
+  }
 
   // Ack-eliciting packets to be sent in the space, whatever window and pacer say; each one sent counts down.
   // If there is nothing else to send, a PING.
@@ -127,11 +134,14 @@ class Recovery {
   Duration probe_timeout(PacketSpace space) const;
 
  private:
+  static constexpr uint32_t kSilentPackets = 32;
+
   struct Space {
     uint64_t largest_acked = kNoneAcked;
     Instant loss_time = Instant::never();
     Instant probe_base;  // when the last ack-eliciting packet was sent, or a probe timeout came after it
     uint32_t eliciting_in_flight = 0;
+    uint32_t silent_packets = 0;  // sent since the last ack-eliciting one
     uint8_t probes_owed = 0;
   };
   struct Timer {

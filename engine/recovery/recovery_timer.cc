@@ -14,7 +14,7 @@ constexpr uint32_t kMaxBackoff = 16;                   // doublings; far beyond 
 
 // The packets that one look at a space found lost.
 struct Recovery::Losses {
-  bool congestion = false;  // something in flight was lost that was no probe of the path MTU
+  bool congestion = false;  // something was lost that was no probe of the path MTU
   Instant first_sent = Instant::never();
   Instant last_sent = kNoRecovery;
   uint32_t count = 0;
@@ -30,7 +30,7 @@ struct Recovery::Losses {
       run_start = std::min(run_start, packet.sent_time);
       longest_run = std::max(longest_run, packet.sent_time - run_start);
     }
-    if (!packet.in_flight || packet.mtu_probe) return;
+    if (packet.mtu_probe) return;
     congestion = true;
     first_sent = std::min(first_sent, packet.sent_time);
     last_sent = std::max(last_sent, packet.sent_time);

@@ -56,7 +56,8 @@ struct SentPacket {
 };
 static_assert(sizeof(SentPacket) == 16);
 
-// Told what became of packets. It must not call back into what calls it. The frames are valid during the call.
+// Told what became of packets in flight. It must not call back into what calls it. The frames are valid during the
+// call.
 class PacketFateObserver {
  public:
   // Acknowledged for the first time. That may come after packet_lost() of the same packet: the loss was spurious,
