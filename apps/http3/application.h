@@ -1,0 +1,28 @@
+// What a server asks of the program behind it.
+#pragma once
+
+#include <cstdint>
+
+#include "apps/http3/message.h"
+#include "base/pool.h"
+
+namespace viaduct::http3 {
+
+// Names a request of one server; stale, not dangling, once on_gone() was called for it.
+using RequestId = Handle;
+
+// All calls come out of Server::step() or of a call that the application made itself.
+class Application {
+ public:
+  virtual ~Application() = default;
+
+  // A request's header section is complete and well-formed. `head` and what it points to last until the return;
+  // the answer may come now or later. Content of the request is checked and discarded.
+  virtual void on_request(RequestId request, const RequestHead& head) = 0;
+  // More of an unfinished body may be written: see Server::room().
+  virtual void on_writable(RequestId request) = 0;
+  // The request is over, whichever way; it is not known any more.
+  virtual void on_gone(RequestId request) = 0;
+};
+
+}  // namespace viaduct::http3

@@ -1,0 +1,137 @@
+// The server side of HTTP/3 for all connections of one worker (RFC 9114), over an endpoint's AppChannel.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "apps/http3/application.h"
+#include "apps/http3/own_streams.h"
+#include "apps/http3/qpack.h"
+#include "apps/http3/request.h"
+#include "apps/http3/stream_table.h"
+#include "base/instant.h"
+#include "base/slab.h"
+#include "base/verdict.h"
+#include "engine/app_channel.h"
+
+namespace viaduct::http3 {
+
+// Every number is a bound that a peer can reach and a test does.
+struct ServerLimits {
+  uint32_t max_connections = 4096;  // the endpoint's
+  uint32_t max_requests = 16384;    // of all connections; the endpoint's streams
+  uint32_t max_requests_per_connection = 128;
+  uint32_t max_field_section = 16 << 10;  // RFC 9114 section 4.2.2; beyond: 431
+  uint32_t max_gathered_sections = 256;   // header sections that arrive in parts, of all connections
+  uint32_t max_gathered_per_connection = 16;
+  uint32_t max_writes_ahead = 2;                        // body writes of a response that are not released yet
+  Duration goaway_grace = Duration::milliseconds(250);  // between the two GOAWAYs of a shutdown
+};
+
+// Pure: bytes, commands and time go in by arguments and rings. One thread.
+class Server {
+ public:
+  // Responses' header sections take one chunk each (512 bytes of room or more). All arguments outlive it.
+  Server(const ServerLimits& limits, quic::AppChannel& channel, ChunkPool& chunks, Application& application);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Takes events while there is room for the commands they may cause. True where something was done.
+  bool step(Instant now);
+
+  // --- the application's side ---
+
+  // Begins (and with body_length == inline_body.size() also ends) a response: fields in order, after :status.
+  // Of body_length content bytes the first ones are `inline_body`, copied; write() brings the rest. False, and
+  // nothing happened, where there is no memory or room just now: try again after the next step. True for a request
+  // that is gone.
+  bool respond(RequestId id, uint16_t status, std::span<const Field> fields, uint64_t body_length,
+               Bytes inline_body = {});
+  // How many write()s are possible now.
+  size_t room(RequestId id);
+  // Content bytes chunk[offset, offset + length). Takes over one reference of the caller's, whatever becomes of the
+  // request. At most the body_length that was announced; the last byte of it ends the stream. Needs room().
+  void write(RequestId id, Chunk* chunk, uint32_t offset, uint32_t length);
+  // The response cannot be finished: the stream is reset with H3_INTERNAL_ERROR.
+  void fail(RequestId id);
+  // Handle of the connection a request belongs to, for those who keep accounts; empty where it is gone.
+  std::optional<quic::ConnectionHandle> connection_of(RequestId id);
+
+  // --- the end ---
+
+  // Sends GOAWAY to all, twice, and closes each connection once its requests are answered (RFC 9114 section 5.2).
+  void shut_down(Instant now);
+  bool is_shutting_down() const { return goaway_phase_ > 0; }
+  // When step() has something to do without an event; only a shutdown has.
+  Instant deadline() const;
+
+  uint32_t connections() const { return connection_count_; }
+  const PoolUse& requests() const { return requests_.use(); }
+  const PoolUse& gathered_sections() const { return sections_.use(); }
+  // One for each request and for each connection that ended.
+  const VerdictCounters& verdicts() const { return verdicts_; }
+
+ private:
+  // --- server.cc: events ---
+  void on_event(const quic::Event& event);
+  void on_opened(const quic::Event& event);
+  void on_closed(const quic::Event& event);
+  void on_data(Connection& connection, const quic::Event& event);
+  void on_reset(Connection& connection, const quic::Event& event);
+  void on_stop_sending(Connection& connection, const quic::Event& event);
+  void on_released(const quic::Event& event);
+  Connection* find_connection(quic::ConnectionHandle handle);
+  bool has_command_room() const;
+  void send(const quic::Command& command);
+  void close(Connection& connection, Error error, Verdict verdict);
+  void close(Connection& connection, Error error) { close(connection, error, verdict_of(error)); }
+  void sweep_for_shutdown(Instant now);
+  void send_goaway(Connection& connection);
+
+  // --- server_requests.cc: what comes on request streams ---
+  Request* find_request(quic::ConnectionHandle connection, uint64_t stream);
+  Request* find_or_open_request(Connection& connection, uint64_t stream);
+  void add_request(Connection& connection, uint64_t stream);
+  void reject(Connection& connection, uint64_t stream);
+  void read_request_bytes(Connection& connection, Request& request, Bytes bytes, bool fin);
+  bool on_item(Connection& connection, Request& request, const MessageReader::Item& item);
+  bool begin_section(Connection& connection, Request& request, uint64_t length);
+  bool take_section_bytes(Connection& connection, Request& request, Bytes bytes);
+  bool end_section(Connection& connection, Request& request, bool trailer);
+  bool on_head(Connection& connection, Request& request);
+  void on_end(Connection& connection, Request& request);
+  void refuse_head(Request& request);
+  void drop_section(Connection& connection, Request& request);
+
+  // --- server_answers.cc: what goes ---
+  void abort(Request& request, Error error, Verdict outcome);
+  void settle(Request& request);
+  void forget(Request& request);
+
+  ServerLimits limits_;
+  quic::AppChannel& channel_;
+  ChunkPool& chunks_;
+  Application& application_;
+  OwnStreams own_;
+  Qpack qpack_;
+  FieldSection section_;
+  std::vector<Field> response_fields_;
+  Pool<Request> requests_;
+  BytePool sections_;
+  StreamTable streams_;
+  std::unique_ptr<std::optional<Connection>[]> connections_;
+  uint32_t connection_count_ = 0;
+  Bytes whole_section_;         // the section of the event at hand, if it came whole
+  Request* current_ = nullptr;  // the request whose bytes are being read; settled after
+  uint8_t goaway_phase_ = 0;    // 0: serving; 1: announced; 2: no more requests
+  uint32_t sweep_at_ = 0;
+  Instant final_goaway_ = Instant::never();
+  Instant next_sweep_ = Instant::never();
+  VerdictCounters verdicts_;
+};
+
+}  // namespace viaduct::http3

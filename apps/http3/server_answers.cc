@@ -1,0 +1,147 @@
+// What goes out: responses, resets, and the end of a request.
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+#include "apps/http3/server.h"
+
+namespace viaduct::http3 {
+namespace {
+
+using quic::CommandType;
+
+// Room in front of the encoded section for HEADERS' type (1) and length (2).
+constexpr size_t kHeadersFrameRoom = 3;
+
+std::array<char, 3> digits(uint16_t status) {
+  return {static_cast<char>('0' + status / 100), static_cast<char>('0' + status / 10 % 10),
+          static_cast<char>('0' + status % 10)};
+}
+
+}  // namespace
+
+bool Server::respond(RequestId id, uint16_t status, std::span<const Field> fields, uint64_t body_length,
+                     Bytes inline_body) {
+  Request* request = requests_.get(id);
+  if (!request || request->send_done || request->has_head) return true;
+  if (!has_command_room()) return false;
+  PooledChunk* chunk = chunks_.acquire();
+  if (!chunk) return false;
+
+  const std::array<char, 3> text = digits(status);
+  response_fields_.assign(1, {":status", {text.data(), text.size()}});
+  response_fields_.insert(response_fields_.end(), fields.begin(), fields.end());
+  // HEADERS, DATA's header for the whole body, and what of the body is small: one chunk, one write. The file's own
+  // bytes then follow as they are.
+  const MutableBytes room = chunk->room();
+  ByteWriter out(room);
+  out.varint(static_cast<uint64_t>(FrameType::kHeaders));
+  out.varint(0, kHeadersFrameRoom - 1);
+  qpack_.encode(response_fields_, out);
+  ByteWriter length(room.subspan(1, kHeadersFrameRoom - 1));
+  length.varint(out.size() - kHeadersFrameRoom, kHeadersFrameRoom - 1);
+  if (body_length > 0) write_frame_header(out, FrameType::kData, body_length);
+  out.bytes(inline_body);
+  if (!out.ok()) {
+    chunk->drop();
+    abort(*request, Error::kInternalError, kRequestFailed);
+    return true;
+  }
+  request->has_head = true;
+  request->body_left = body_length - inline_body.size();
+  request->send_done = request->body_left == 0;
+  ++request->writes_in_flight;
+  send({.type = CommandType::kWrite,
+        .fin = request->send_done,
+        .connection = request->connection,
+        .length = static_cast<uint32_t>(out.size()),
+        .stream = request->stream,
+        .chunk = chunk});
+  settle(*request);
+  return true;
+}
+
+size_t Server::room(RequestId id) {
+  const Request* request = requests_.get(id);
+  if (!request || !request->has_head || request->send_done || !has_command_room()) return 0;
+  // The chunk with the header section is one more than the body's.
+  const size_t most = size_t{limits_.max_writes_ahead} + 1;
+  return most - std::min<size_t>(most, request->writes_in_flight);
+}
+
+void Server::write(RequestId id, Chunk* chunk, uint32_t offset, uint32_t length) {
+  Request* request = requests_.get(id);
+  if (!request || request->send_done) return chunk->drop();
+  assert(request->has_head && length > 0 && length <= request->body_left);
+  request->body_left -= length;
+  request->send_done = request->body_left == 0;
+  ++request->writes_in_flight;
+  send({.type = CommandType::kWrite,
+        .fin = request->send_done,
+        .connection = request->connection,
+        .offset = offset,
+        .length = length,
+        .stream = request->stream,
+        .chunk = chunk});
+  settle(*request);
+}
+
+void Server::fail(RequestId id) {
+  Request* request = requests_.get(id);
+  if (request && !request->is_aborted) abort(*request, Error::kInternalError, kRequestFailed);
+}
+
+std::optional<quic::ConnectionHandle> Server::connection_of(RequestId id) {
+  const Request* request = requests_.get(id);
+  return request ? std::optional(request->connection) : std::nullopt;
+}
+
+// Resets what we send and asks for no more of what the peer sends.
+void Server::abort(Request& request, Error error, Verdict outcome) {
+  request.outcome = outcome;
+  if (!request.send_done)
+    send({.type = CommandType::kReset,
+          .connection = request.connection,
+          .stream = request.stream,
+          .error = code(error)});
+  request.send_done = request.is_aborted = true;
+  if (!request.receive_done)
+    send({.type = CommandType::kStopSending,
+          .connection = request.connection,
+          .stream = request.stream,
+          .error = code(error)});
+  request.receive_done = true;
+  settle(request);
+}
+
+// Ends a request when there is nothing left to do for it.
+void Server::settle(Request& request) {
+  if (&request == current_ || !request.send_done) return;
+  if (!request.receive_done) {
+    // The answer is complete, so the rest of the request is not needed (RFC 9114 section 4.1).
+    request.receive_done = true;
+    send({.type = CommandType::kStopSending,
+          .connection = request.connection,
+          .stream = request.stream,
+          .error = code(Error::kNoError)});
+  }
+  if (request.writes_in_flight == 0 || request.is_aborted) forget(request);
+}
+
+// Its outcome is counted here and nowhere else. A stream that was skipped and never used has none.
+void Server::forget(Request& request) {
+  Connection* connection = find_connection(request.connection);
+  if (request.has_data || request.is_asked) verdicts_.count(request.outcome);
+  if (connection) {
+    drop_section(*connection, request);
+    --connection->request_count;
+    if (request.is_asked) --connection->asked_count;
+  }
+  streams_.erase(request.connection.index, request.stream);
+  const RequestId id = requests_.handle_of(request);
+  const bool tell = request.is_asked;
+  requests_.release(id);
+  if (tell) application_.on_gone(id);
+}
+
+}  // namespace viaduct::http3
