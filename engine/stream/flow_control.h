@@ -30,7 +30,7 @@ class ReceiveWindow {
   void consume(uint64_t count) { consumed_ += count; }
 
   // Whether the limit is worth telling again: half the window is used up. Well before the peer must stop.
-  bool wants_update() const { return limit_ - consumed_ <= window_ / 2; }
+  bool wants_update() const { return window_ > 0 && limit_ - consumed_ <= window_ / 2; }
   // The limit to be told now. rtt: smoothed, to judge by whether the window is too small.
   uint64_t update(Instant now, Duration rtt);
 

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory_resource>
-#include <optional>
 
 #include "base/pool.h"
 
@@ -39,10 +38,7 @@ class RangeSet {
 
   // False, and nothing changed, where it would take a range more than there may be, or than the pool has.
   bool insert(RangePool& pool, OffsetRange range);
-  // Like insert(), but where a range more cannot be had, the nearest range is stretched to reach this one: the set
-  // then holds offsets nobody inserted. False only where there is no range to stretch.
-  bool insert_or_stretch(RangePool& pool, OffsetRange range);
-  // Takes the offsets out. What would split a range where no node is left takes the smaller part out, too.
+  // Takes the offsets out; those in the middle of a range that cannot be split for want of a node stay in.
   void erase(RangePool& pool, OffsetRange range);
   void clear(RangePool& pool);
 

@@ -39,7 +39,8 @@ class Reassembly {
   friend class ReceiveStore;
 
   bool has_room(const ReceiveStore& store, uint64_t begin, uint64_t end) const;
-  void insert_in_block(ReceiveStore& store, uint64_t offset, Bytes data);
+  ReceiveBlock* block_at(ReceiveStore& store, uint64_t number);
+  void insert_in_block(ReceiveStore& store, uint64_t offset, Bytes data, bool in_order);
   void advance(ReceiveStore& store);
 
   uint64_t stream_;

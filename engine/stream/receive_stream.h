@@ -48,11 +48,13 @@ class ReceiveStream {
   static constexpr uint64_t kUnknown = ~uint64_t{0};
 
   TransportError check(uint64_t end, bool is_final, const ReceiveWindow& connection, uint64_t frame_type) const;
+  void charge(uint64_t end, ReceiveWindow& connection);
   void drop_unread(ReceiveWindow& connection, ReceiveStore& store);
 
   Reassembly bytes_;
   ReceiveWindow window_;  // received() is the highest offset
   uint64_t final_size_ = kUnknown;
+  uint64_t dropped_to_ = 0;  // offsets from here on are still to be credited, once the stream is reset or stopped
   uint64_t error_ = 0;
   State state_ = State::kOpen;
   bool fin_told_ = false;

@@ -8,14 +8,14 @@
 namespace viaduct::quic {
 
 // Offsets below acked() are acknowledged, those from sent() to end() were never sent. In between, most are in flight;
-// two range sets name the exceptions. Bounded: where a range more cannot be had, an acknowledged range is treated as
-// lost and neighbouring losses are joined, which costs bytes sent again and never a byte missing.
+// two range sets name the exceptions. Bounded: an acknowledged range that cannot be noted counts as lost, and losses
+// that cannot be noted are joined to one. That costs bytes sent twice, and never a byte missing.
 class SendProgress {
  public:
   uint64_t acked() const { return acked_; }
   uint64_t sent() const { return sent_; }
   uint64_t end() const { return end_; }
-  bool has_lost() const { return !lost_.empty(); }
+  bool has_lost() const { return !lost_.empty() || !joined_.empty(); }
   bool has_unsent() const { return sent_ < end_; }
 
   // More bytes to send behind the end.
@@ -27,15 +27,19 @@ class SendProgress {
   // True where acked() moved.
   bool on_acked(RangePool& pool, OffsetRange range);
   void on_lost(RangePool& pool, OffsetRange range);
-  // Gives all nodes back.
+  // Nothing is to be sent any more: what is unsent is cut off, and all nodes go back. sent() stays.
   void clear(RangePool& pool);
 
  private:
+  void note_lost(RangePool& pool, OffsetRange range);
+  void advance(RangePool& pool, uint64_t acked);
+
   uint64_t acked_ = 0;
   uint64_t sent_ = 0;
   uint64_t end_ = 0;
   RangeSet acked_ahead_;  // acknowledged beyond acked_
-  RangeSet lost_;         // to be sent again; all within [acked_, sent_), none in acked_ahead_
+  RangeSet lost_;         // to be sent again; within [acked_, sent_)
+  OffsetRange joined_;    // likewise: spans the losses that found no room in lost_
 };
 
 }  // namespace viaduct::quic

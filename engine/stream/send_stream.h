@@ -39,8 +39,9 @@ class SendStream {
   explicit SendStream(uint64_t limit) : window_(limit) {}
 
   // --- from the application ---
-  // Appends a write to the stream and, with fin, its end. The node becomes the stream's. Only where is_writable().
-  void append(Write& write, bool fin);
+  // Appends a write to the stream and, with fin, its end. The node becomes the stream's, until it goes to `released`.
+  // Only where is_writable().
+  void append(Write& write, bool fin, WriteList& released);
   // Neither ended nor reset.
   bool is_writable() const { return state_ == State::kOpen && !fin_; }
   // Ends the stream short: what is unsent stays so, and all writes go to `released`. False where it is too late
@@ -50,12 +51,12 @@ class SendStream {
   // --- to the packet builder ---
   // Whether next() has something, given the connection's flow control has `credit` bytes for new data.
   bool has_next(uint64_t credit) const;
-  // Whether bytes, or the end, wait for nothing but flow control.
-  bool is_blocked() const { return state_ == State::kOpen && !progress_.has_lost() && wants_credit(); }
+  // Where that begins.
+  uint64_t next_offset() const { return progress_.next(progress_.end()).begin; }
   bool has_unsent() const { return state_ == State::kOpen && progress_.has_unsent(); }
   // What to send next, up to `room` bytes, and marks it sent; lost bytes first. `credit`: what the connection's flow
-  // control has for new bytes; those of the span are taken off. Only where has_next(); an empty span without fin
-  // where room lacks.
+  // control has for new bytes; those of the span are taken off. An empty span without fin where there is
+  // nothing, or no room for it.
   SendSpan next(uint64_t room, uint64_t& credit, RangePool& ranges);
 
   // --- from the peer ---
@@ -76,9 +77,10 @@ class SendStream {
   void clear(RangePool& ranges, WriteList& released);
 
  private:
-  bool wants_credit() const { return progress_.has_unsent(); }
   void release_acked(WriteList& released);
+  void release(Write& write, WriteList& released);
   Write* write_at(uint64_t offset);
+  Write* write_behind(Write& write);
 
   WriteList writes_;         // not released; ascending, without gaps
   Write* unsent_ = nullptr;  // the write with the first unsent byte, if any

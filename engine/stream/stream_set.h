@@ -75,6 +75,7 @@ class StreamSet {
   // Writes one control frame (RESET_STREAM, STOP_SENDING, MAX_*, *_BLOCKED) and says what to record of it. False
   // where none is due or the next one does not fit. rtt: smoothed, for the windows.
   bool write_control(ByteWriter& writer, SentFrame& record, Instant now, Duration rtt);
+  // Whether next_data() is worth asking.
   bool has_data() const { return !ready_.empty(); }
   // The next bytes to send in a packet with `room` bytes left, header included; marked as sent, round robin among
   // streams from packet to packet. False where there are none or nothing fits.
@@ -109,37 +110,48 @@ class StreamSet {
   };
   enum class Part : uint8_t { kSend, kReceive };
 
-  // Streams of one kind (bidirectional or not) that one side opens.
+  // Streams of one kind (bidirectional or not) that we open.
   struct OwnKind {
-    uint64_t opened = 0;       // by the application; some may wait for the peer's limit
-    uint64_t limit = 0;        // the peer's
-    bool limit_event = false;  // kStreamLimit is to be told
+    uint64_t opened = 0;        // by the application; some may wait for the peer's limit
+    uint64_t limit = 0;         // the peer's
+    uint64_t blocked_told = 0;  // one more than the limit that STREAMS_BLOCKED was sent for
+    bool limit_event = false;   // kStreamLimit is to be told
     IntrusiveList<Stream, StreamsToSend> waiting;
   };
+  // The same that the peer opens.
   struct PeerKind {
     uint64_t opened = 0;
-    uint64_t limit = 0;   // ours, as last told
     uint64_t closed = 0;  // of the opened ones
+    uint64_t limit = 0;   // ours, as last told
     uint64_t window = 0;  // open at a time
   };
 
-  // The stream of a frame from the peer that concerns our sending or receiving part; null for one that is closed.
-  // Opens what the peer opens by it.
-  FrameOutcome find(uint64_t id, Part part, uint64_t frame_type, Stream*& stream);
-  FrameOutcome open_for_peer(uint64_t id, uint64_t frame_type);
-  Stream* open_own(uint64_t id);
+  // --- stream_set.cc ---
+  FrameOutcome find(uint64_t id, Part part, FrameType frame, Stream*& stream);
+  FrameOutcome open_for_peer(uint64_t id, FrameType frame);
   Stream* make_stream(uint64_t id);
+  uint64_t send_limit_for(uint64_t id) const;
   void finish_if_done(Stream& stream);
-  void close_stream(Stream& stream);
+  void count_closed(uint64_t id);
+  void check_receive_window();
   void schedule_data(Stream& stream);
   void set_due(Stream& stream, uint8_t due);
   void tell(Stream& stream);
-  void release_now(const Command& command, Write& write);
-  void admit_waiting(bool unidirectional);
-  void note_blocked(Stream& stream);
-  bool write_connection_control(ByteWriter& writer, SentFrame& record, Instant now, Duration rtt);
-  bool write_stream_control(Stream& stream, ByteWriter& writer, SentFrame& record, Instant now, Duration rtt);
+
+  // --- stream_commands.cc ---
+  Stream* open_own(uint64_t id);
+  bool next_limit_event(Event& event);
   bool next_stream_event(Stream& stream, Event& event);
+  bool next_released_event(Event& event);
+
+  // --- stream_sending.cc ---
+  void note_blocked(Stream& stream);
+  void note_streams_blocked(bool unidirectional);
+  uint64_t next_stream_limit(const PeerKind& kind) const;
+  bool write_due(uint8_t due, ByteWriter& writer, SentFrame& record, Instant now, Duration rtt);
+  bool write_stream_due(Stream& stream, uint8_t due, ByteWriter& writer, SentFrame& record, Instant now, Duration rtt);
+  bool is_wanted(const Stream& stream, uint8_t due) const;
+  void on_stream_frame_lost(Stream& stream, const SentFrame& frame);
 
   StreamResources& resources_;
   const uint32_t number_;
@@ -149,8 +161,10 @@ class StreamSet {
   size_t open_ = 0;
   ReceiveWindow receive_window_;
   SendWindow send_window_;
-  std::array<uint64_t, 3> peer_stream_limits_{};  // bidi we open, bidi it opens, uni we open
-  std::array<OwnKind, 2> own_;                    // bidirectional, unidirectional
+  uint64_t own_bidi_limit_ = 0;   // bytes on a new stream: bidirectional of ours,
+  uint64_t peer_bidi_limit_ = 0;  // bidirectional of the peer's,
+  uint64_t own_uni_limit_ = 0;    // unidirectional of ours
+  std::array<OwnKind, 2> own_;    // bidirectional, unidirectional
   std::array<PeerKind, 2> peer_;
   IntrusiveList<Stream, AllStreams> all_;
   IntrusiveList<Stream, StreamsToSend> ready_;

@@ -27,11 +27,13 @@ struct Stream : ListNode<AllStreams>, ListNode<StreamsToSend>, ListNode<StreamsT
   const uint64_t id;
   const uint32_t connection;
   uint8_t due = 0;
-  bool sends = true;        // has a sending part
-  bool receives = true;     // has a receiving part
-  bool is_waiting = false;  // ours, beyond the peer's limit: nothing of it may be sent
-  bool stop_event = false;  // kStopSending is to be told
-  uint64_t stop_error = 0;  // the peer's, then to be told; or ours, then to be sent
+  bool sends = true;                 // has a sending part
+  bool receives = true;              // has a receiving part
+  bool is_waiting = false;           // ours, beyond the peer's limit: nothing of it may be sent
+  bool is_credit_blocked = false;    // is among those that wait for the connection's flow control
+  bool has_peer_stop_event = false;  // kStopSending is to be told
+  uint64_t peer_stop_error = 0;      // of the STOP_SENDING received
+  uint64_t own_stop_error = 0;       // of the STOP_SENDING to send
   Stream* next_in_bucket = nullptr;
   SendStream send;
   ReceiveStream receive;

@@ -1,0 +1,98 @@
+#include "engine/stream/receive_stream.h"
+
+namespace viaduct::quic {
+
+// RFC 9000 sections 4.1 and 4.5: `end` is the offset behind a frame's last byte, or the final size.
+TransportError ReceiveStream::check(uint64_t end, bool is_final, const ReceiveWindow& connection,
+                                    uint64_t frame_type) const {
+  const uint64_t highest = window_.received();
+  if (has_final_size() && (is_final ? end != final_size_ : end > final_size_)) {
+    return {ErrorCode::kFinalSizeError, frame_type, "final size changed or exceeded"};
+  }
+  if (is_final && end < highest) return {ErrorCode::kFinalSizeError, frame_type, "final size below received data"};
+  if (end <= highest) return {};
+  if (window_.exceeds(end - highest)) return {ErrorCode::kFlowControlError, frame_type, "beyond the stream's limit"};
+  if (connection.exceeds(end - highest)) {
+    return {ErrorCode::kFlowControlError, frame_type, "beyond the connection's limit"};
+  }
+  return {};
+}
+
+// Counts offsets up to `end`, once.
+void ReceiveStream::charge(uint64_t end, ReceiveWindow& connection) {
+  if (end <= window_.received()) return;
+  connection.receive(end - window_.received());
+  window_.receive(end - window_.received());
+}
+
+// Credits what the application never will: all that was received and not handed on.
+void ReceiveStream::drop_unread(ReceiveWindow& connection, ReceiveStore& store) {
+  bytes_.discard(store);
+  connection.consume(window_.received() - dropped_to_);
+  dropped_to_ = window_.received();
+}
+
+FrameOutcome ReceiveStream::on_stream(const StreamFrame& frame, ReceiveWindow& connection, ReceiveStore& store) {
+  const uint64_t end = frame.offset + frame.data.size();
+  if (auto error = check(end, frame.fin, connection, static_cast<uint64_t>(FrameType::kStream))) return error;
+  if (state_ == State::kOpen && !bytes_.insert(store, frame.offset, frame.data)) return FrameOutcome::lacks_room();
+  charge(end, connection);
+  if (frame.fin) final_size_ = end;
+  if (state_ != State::kOpen) drop_unread(connection, store);
+  return {};
+}
+
+FrameOutcome ReceiveStream::on_reset(const ResetStreamFrame& frame, ReceiveWindow& connection, ReceiveStore& store) {
+  const auto type = static_cast<uint64_t>(FrameType::kResetStream);
+  if (auto error = check(frame.final_size, true, connection, type)) return error;
+  charge(frame.final_size, connection);
+  final_size_ = frame.final_size;
+  // "Data Recvd" may ignore it (RFC 9000 section 3.2).
+  if (state_ == State::kOpen && bytes_.contiguous() == final_size_) return {};
+  if (state_ == State::kOpen) {
+    dropped_to_ = bytes_.delivered();
+    state_ = State::kReset;
+    error_ = frame.error;
+  }
+  drop_unread(connection, store);
+  return {};
+}
+
+bool ReceiveStream::has_data_event() const {
+  if (state_ != State::kOpen) return false;
+  return bytes_.has_readable() || (bytes_.delivered() == final_size_ && !fin_told_);
+}
+
+LentBytes ReceiveStream::read(ReceiveStore& store, bool& fin) {
+  const LentBytes lent = bytes_.read(store);
+  fin = fin_told_ = bytes_.delivered() == final_size_;
+  return lent;
+}
+
+uint64_t ReceiveStream::take_reset_event() {
+  reset_told_ = true;
+  return error_;
+}
+
+bool ReceiveStream::stop(ReceiveWindow& connection, ReceiveStore& store) {
+  if (state_ != State::kOpen || fin_told_) return false;
+  const bool is_late = bytes_.contiguous() == final_size_;
+  dropped_to_ = bytes_.delivered();
+  state_ = State::kStopped;
+  drop_unread(connection, store);
+  return !is_late;
+}
+
+bool ReceiveStream::is_finished() const {
+  switch (state_) {
+    case State::kOpen:
+      return fin_told_;
+    case State::kStopped:
+      return has_final_size();
+    case State::kReset:
+      return reset_told_;
+  }
+  return false;
+}
+
+}  // namespace viaduct::quic

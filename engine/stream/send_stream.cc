@@ -1,0 +1,109 @@
+#include "engine/stream/send_stream.h"
+
+#include <algorithm>
+
+namespace viaduct::quic {
+
+void SendStream::append(Write& write, bool fin, WriteList& released) {
+  write.stream_offset = progress_.end();
+  writes_.push_back(write);
+  if (!unsent_ && write.length > 0) unsent_ = &write;
+  progress_.append(write.length);
+  if (fin) fin_ = fin_pending_ = true;
+  release_acked(released);  // an empty one may have nothing to wait for
+}
+
+bool SendStream::reset(uint64_t error, RangePool& ranges, WriteList& released) {
+  if (state_ == State::kReset || is_finished()) return false;
+  state_ = State::kReset;
+  error_ = error;
+  clear(ranges, released);
+  return true;
+}
+
+void SendStream::clear(RangePool& ranges, WriteList& released) {
+  released.splice_back(writes_);
+  unsent_ = resend_ = nullptr;
+  progress_.clear(ranges);
+}
+
+bool SendStream::has_next(uint64_t credit) const {
+  if (state_ != State::kOpen) return false;
+  if (progress_.has_lost()) return true;
+  if (progress_.has_unsent()) return std::min(credit, window_.available()) > 0;
+  return fin_pending_;
+}
+
+SendSpan SendStream::next(uint64_t room, uint64_t& credit, RangePool& ranges) {
+  if (!has_next(credit)) return {};
+  const bool is_new = !progress_.has_lost();
+  const OffsetRange range = progress_.next(progress_.sent() + std::min(credit, window_.available()));
+  SendSpan span{.offset = range.begin};
+  if (!range.empty()) {
+    if (room == 0) return {};
+    const Write& write = is_new ? *unsent_ : *write_at(range.begin);
+    const uint64_t skip = range.begin - write.stream_offset;
+    span.data = write.chunk->data() + write.offset + skip;
+    span.length = static_cast<uint32_t>(std::min({room, range.size(), write.length - skip}));
+    const OffsetRange taken{range.begin, range.begin + span.length};
+    progress_.on_sent(ranges, taken);
+    if (is_new) {
+      credit -= span.length;
+      window_.use(span.length);
+      if (taken.end == write.stream_offset + write.length) unsent_ = write_behind(*unsent_);
+    }
+  }
+  span.fin = fin_ && !fin_acked_ && span.offset + span.length == progress_.end();
+  if (span.fin) fin_pending_ = false;
+  return span;
+}
+
+// The next write with bytes.
+Write* SendStream::write_behind(Write& write) {
+  Write* next = writes_.next(write);
+  while (next && next->length == 0) next = writes_.next(*next);
+  return next;
+}
+
+// The write with the byte at `offset`, which is not released. Lost bytes are sent again in order, so that the search
+// goes on where the last one ended.
+Write* SendStream::write_at(uint64_t offset) {
+  Write* write = resend_ && resend_->stream_offset <= offset ? resend_ : writes_.front();
+  while (write->stream_offset + write->length <= offset) write = writes_.next(*write);
+  return resend_ = write;
+}
+
+void SendStream::on_acked(uint64_t offset, uint32_t length, bool fin, RangePool& ranges, WriteList& released) {
+  if (state_ != State::kOpen) return;
+  if (fin) {
+    fin_acked_ = true;
+    fin_pending_ = false;
+  }
+  if (progress_.on_acked(ranges, {offset, offset + length})) release_acked(released);
+}
+
+void SendStream::on_lost(uint64_t offset, uint32_t length, bool fin, RangePool& ranges) {
+  if (state_ != State::kOpen) return;
+  progress_.on_lost(ranges, {offset, offset + length});
+  if (fin && !fin_acked_) fin_pending_ = true;
+}
+
+void SendStream::release_acked(WriteList& released) {
+  for (Write* write = writes_.front(); write && write->stream_offset + write->length <= progress_.acked();
+       write = writes_.front()) {
+    release(*write, released);
+  }
+}
+
+void SendStream::release(Write& write, WriteList& released) {
+  if (resend_ == &write) resend_ = nullptr;
+  writes_.remove(write);
+  released.push_back(write);
+}
+
+bool SendStream::is_finished() const {
+  if (state_ == State::kReset) return reset_acked_;
+  return fin_acked_ && progress_.acked() == progress_.end();
+}
+
+}  // namespace viaduct::quic

@@ -1,0 +1,134 @@
+// What the application asks of streams, and what it is told.
+#include "engine/stream/stream_set.h"
+
+namespace viaduct::quic {
+
+Stream* StreamSet::open_own(uint64_t id) {
+  Stream* stream = make_stream(id);
+  if (!stream) return nullptr;
+  OwnKind& kind = own_[is_unidirectional(id)];
+  ++kind.opened;
+  if (stream_index(id) < kind.limit) return stream;
+  stream->is_waiting = true;
+  kind.waiting.push_back(*stream);
+  note_streams_blocked(is_unidirectional(id));
+  return stream;
+}
+
+StreamSet::WriteResult StreamSet::write(const Command& command) {
+  const uint64_t id = command.stream;
+  Write* write = resources_.writes.get(resources_.writes.acquire());
+  if (!write) return WriteResult::kNoWrites;
+  write->chunk = command.chunk;
+  write->offset = command.offset;
+  write->length = command.length;
+  write->stream = id;
+
+  Stream* stream = resources_.table.find(number_, id);
+  const bool opens = initiator_of(id) == role_ && stream_index(id) == own_[is_unidirectional(id)].opened;
+  if (opens && !(stream = open_own(id))) {
+    resources_.writes.release(resources_.writes.handle_of(*write));
+    return WriteResult::kNoStreams;
+  }
+  if (!stream || !stream->sends || !stream->send.is_writable()) {
+    released_.push_back(*write);
+    return WriteResult::kDone;
+  }
+  stream->send.append(*write, command.fin, released_);
+  schedule_data(*stream);
+  note_blocked(*stream);
+  return WriteResult::kDone;
+}
+
+void StreamSet::reset(uint64_t id, uint64_t error) {
+  Stream* stream = resources_.table.find(number_, id);
+  if (!stream || !stream->sends || !stream->send.reset(error, resources_.ranges, released_)) return;
+  set_due(*stream, Stream::kResetStream);
+  schedule_data(*stream);
+}
+
+void StreamSet::stop_sending(uint64_t id, uint64_t error) {
+  Stream* stream = resources_.table.find(number_, id);
+  if (!stream || !stream->receives) return;
+  if (stream->receive.stop(receive_window_, resources_.received)) {
+    stream->own_stop_error = error;
+    set_due(*stream, Stream::kStopSending);
+  }
+  check_receive_window();
+  finish_if_done(*stream);
+}
+
+void StreamSet::on_consumed(const Consumed& consumed) {
+  receive_window_.consume(consumed.length);
+  check_receive_window();
+  Stream* stream = resources_.table.find(number_, consumed.stream);
+  if (!stream) return;
+  stream->receive.on_consumed(consumed.length);
+  if (stream->receive.wants_update()) set_due(*stream, Stream::kMaxStreamData);
+}
+
+// --- events ---
+
+bool StreamSet::has_events() const {
+  return own_[0].limit_event || own_[1].limit_event || !to_tell_.empty() || !released_.empty();
+}
+
+bool StreamSet::next_event(Event& event) {
+  event = {};
+  if (next_limit_event(event)) return true;
+  while (Stream* stream = to_tell_.front()) {
+    if (next_stream_event(*stream, event)) return true;
+  }
+  return next_released_event(event);
+}
+
+bool StreamSet::next_limit_event(Event& event) {
+  for (const bool unidirectional : {false, true}) {
+    OwnKind& kind = own_[unidirectional];
+    if (!kind.limit_event) continue;
+    kind.limit_event = false;
+    event.type = EventType::kStreamLimit;
+    event.stream = make_stream_id(role_, unidirectional, 0);
+    event.value = kind.limit;
+    return true;
+  }
+  return false;
+}
+
+// One event of the stream; false where it has none (left), and it leaves the list.
+bool StreamSet::next_stream_event(Stream& stream, Event& event) {
+  event.stream = stream.id;
+  if (stream.has_peer_stop_event) {
+    stream.has_peer_stop_event = false;
+    event.type = EventType::kStopSending;
+    event.error = stream.peer_stop_error;
+  } else if (stream.receives && stream.receive.has_reset_event()) {
+    event.type = EventType::kReset;
+    event.error = stream.receive.take_reset_event();
+  } else if (stream.receives && stream.receive.has_data_event()) {
+    event.type = EventType::kData;
+    const LentBytes lent = stream.receive.read(resources_.received, event.fin);
+    event.data = lent.bytes.data();
+    event.length = static_cast<uint32_t>(lent.bytes.size());
+    event.token = lent.token;
+  } else {
+    to_tell_.remove(stream);
+    return false;
+  }
+  finish_if_done(stream);
+  return true;
+}
+
+bool StreamSet::next_released_event(Event& event) {
+  while (Write* write = released_.pop_front()) {
+    event.type = EventType::kReleased;
+    event.stream = write->stream;
+    event.chunk = write->chunk;
+    event.length = write->length;
+    resources_.writes.release(resources_.writes.handle_of(*write));
+    if (event.chunk) return true;
+  }
+  return false;
+}
+
+}  // namespace viaduct::quic
