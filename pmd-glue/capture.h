@@ -12,6 +12,7 @@
 namespace viaduct::net {
 
 class FramePort;
+class PcapngWriter;
 
 struct CaptureConfig {
   std::string file;
@@ -38,7 +39,7 @@ class Capture {
  private:
   Capture(const CaptureConfig& config, std::vector<FramePort*> ports, int file);
   void run();
-  size_t drain(FramePort& port);
+  size_t drain(uint32_t interface, PcapngWriter& pcapng);
 
   const CaptureConfig config_;
   std::vector<FramePort*> ports_;

@@ -38,6 +38,7 @@ struct DeviceStatistics {
 
 class Device {
  public:
+  struct Core;  // for this folder's own files
   // Opens and starts the device with all its queues. The EAL must be running. Control thread. The error is one
   // sentence for the operator, with a hint.
   static std::expected<Device, std::string> open(const DeviceConfig& config);
@@ -68,8 +69,6 @@ class Device {
   std::vector<std::pair<std::string, uint64_t>> extended_statistics() const;
 
  private:
-  friend class FramePort;
-  struct Core;
   explicit Device(std::unique_ptr<Core> core);
   std::unique_ptr<Core> core_;
 };

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "base/instant.h"
 #include "base/packet.h"
@@ -44,6 +45,7 @@ class FramePort {
   void wake() { sleeper_.wake(); }
 
   unsigned queue() const { return queue_; }
+  const std::string& device_name() const;
   const MacAddress& mac() const;
   uint16_t mtu() const;
   // True where the device verifies and fills in UDP and IPv4 checksums (as the packet's flags say).
@@ -68,6 +70,8 @@ class FramePort {
  private:
   friend class Capture;
   void account_round();
+  bool has_send_room();
+  void send_socket_kick();
 
   Device::Core& device_;
   const unsigned queue_;
@@ -75,7 +79,10 @@ class FramePort {
   bool receive_checksums_ = false;
   bool send_checksums_ = false;
   bool is_virtual_ = false;
-  bool moved_ = false;  // a frame since the last wait()
+  bool moved_ = false;     // a frame in this round
+  bool unkicked_ = false;  // sent since the driver's socket was last told to go on
+  bool in_lcore_usage_ = false;
+  uint64_t bursts_ = 0;
   uint64_t round_start_ = 0;
   const int tx_socket_;  // of a driver whose send would block when its ring is full, or -1
   Sleeper sleeper_;

@@ -1,6 +1,7 @@
 // The IP side of a device: addresses, routes, neighbours and path-MTU messages, shared by the UDP ports of its queues.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <bitset>
 #include <cstdint>
@@ -20,6 +21,7 @@
 namespace viaduct::net {
 
 class Device;
+class FramePort;
 
 // An address of ours and the length of the prefix that is reached without a gateway (32 or 128: nothing is).
 struct LocalAddress {
@@ -60,6 +62,8 @@ class IpInterface {
 
   // For the UDP ports; any thread.
   bool is_ours(const IpAddress& ip) const;
+  // is_ours(), or a group of IPv6 whose neighbour discovery concerns us.
+  bool is_for_us(const IpAddress& ip) const;
   bool listens_on(uint16_t udp_port) const { return udp_ports_[udp_port]; }
   bool is_on_link(const IpAddress& ip) const;
   // Who gets a packet for this address: itself, a gateway, or nobody.
@@ -69,20 +73,29 @@ class IpInterface {
 
   const IpInterfaceConfig& config() const { return config_; }
   const std::vector<IpAddress>& addresses() const { return ours_; }
+  const MacAddress& mac() const { return mac_; }
   NeighbourTable& neighbours() { return neighbours_; }
   const NeighbourTable& neighbours() const { return neighbours_; }
   PathMtuLog& path_mtu() { return path_mtu_; }
   Instant now() const { return now_(); }
 
+  // A neighbour's answer may come to another worker's queue than the packets that wait for it: a port says so while
+  // some of its packets wait, and whoever learns an address wakes all that do. slot: the port's queue.
+  static constexpr unsigned kSlots = 64;
+  void set_waiting(unsigned slot, FramePort* port) { waiting_[slot].store(port); }
+  void wake_waiting();
+
  private:
   IpInterface(const IpInterfaceConfig& config, const MacAddress& mac);
 
   const IpInterfaceConfig config_;
+  const MacAddress mac_;
   Instant (*now_)();
   std::vector<IpAddress> ours_;
   std::bitset<65536> udp_ports_;
   NeighbourTable neighbours_;
   PathMtuLog path_mtu_;
+  std::array<std::atomic<FramePort*>, kSlots> waiting_{};
 };
 
 }  // namespace viaduct::net

@@ -18,11 +18,15 @@ namespace viaduct::net {
 // asked, an answer come, a timer) exclude each other by a flag that they try for a bounded time; one that does not get
 // it leaves the change to the next packet or timer.
 //
-// Only addresses that were asked for are in it, so that nobody can fill it from outside; when it is full, the one that
-// was used longest ago goes.
+// Only addresses that were asked for are in it. It is eight-way associative: where a new address finds no room, one
+// that did not answer goes first, then one that is not in use; one that is in use stays, so that a flood of made-up
+// senders on the link cannot push out a real neighbour.
 class NeighbourTable {
  public:
   explicit NeighbourTable(unsigned capacity);
+  ~NeighbourTable();
+  NeighbourTable(const NeighbourTable&) = delete;
+  NeighbourTable& operator=(const NeighbourTable&) = delete;
 
   struct Question {
     IpAddress ip;
@@ -38,14 +42,16 @@ class NeighbourTable {
   bool want(const IpAddress& ip, Instant now);
   // An answer or announcement. True if the address was wanted or known.
   bool learn(const IpAddress& ip, const MacAddress& mac, Instant now);
-  // As learn(), of an address that needs no question.
-  void add(const IpAddress& ip, const MacAddress& mac, Instant now, bool permanent);
+  // As learn(), of an address that was not asked for. False if there is no room.
+  bool add(const IpAddress& ip, const MacAddress& mac, Instant now, bool permanent);
   // Questions that are due now, at most questions.size(); gives up those that were asked often enough.
   size_t due(Instant now, std::span<Question> questions);
   // When due() has something to do; never() when there is nothing to watch.
   Instant next_due() const { return Instant::from_ns(next_due_.load(std::memory_order_relaxed)); }
   // True if it was asked for and no answer came in time.
   bool is_unreachable(const IpAddress& ip) const;
+  // True if it is in the table, in whatever state.
+  bool is_watched(const IpAddress& ip) const;
 
   unsigned capacity() const { return capacity_; }
   unsigned used() const { return used_.load(std::memory_order_relaxed); }
@@ -54,8 +60,12 @@ class NeighbourTable {
  private:
   struct Entry;
   class Writer;
+  Entry* set_of(uint64_t high, uint64_t low) const;
+  bool is_to_ask(Writer& writer, Entry& entry, Instant now);
+  void changed();
 
   const unsigned capacity_;
+  const uint64_t seed_;
   std::unique_ptr<Entry[]> entries_;
   std::atomic<uint32_t> epoch_{1};
   std::atomic<int64_t> next_due_{Instant::never().ns()};

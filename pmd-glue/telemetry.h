@@ -3,9 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <span>
 #include <utility>
 #include <vector>
 
@@ -32,8 +32,11 @@ class TelemetryAnswer {
 // Called on telemetry's thread, with the text behind the comma of the request ("/viaduct/ports,0").
 using TelemetryCommand = std::function<void(std::string_view parameter, TelemetryAnswer&)>;
 
-// Adds a command below "/viaduct/", for as long as the program runs: DPDK has no way to take one back, so that what the
-// command reads must outlive the EAL or be checked by it. An empty string, or what went wrong. Control thread.
+// Adds a command below "/viaduct/", or gives one that is there another callback. An empty string, or what went wrong.
+// Control thread, while the EAL runs.
 std::string register_telemetry(const std::string& path, const std::string& help, TelemetryCommand command);
+
+// From now on the command fails, and its callback is gone: before what it reads goes. DPDK cannot take the name back.
+void silence_telemetry(const std::string& path);
 
 }  // namespace viaduct::net

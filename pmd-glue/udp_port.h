@@ -13,6 +13,10 @@
 
 namespace viaduct::net {
 
+struct EthernetHeader;
+struct IpHeader;
+struct UdpHeaders;
+
 // Written by the worker, read by any thread. Received frames that are not delivered are in FramePort::verdicts():
 // frames received = delivered + sum of verdicts.
 struct UdpPortCounters {
@@ -64,6 +68,24 @@ class UdpPort {
 
  private:
   struct State;
+
+  Verdict take_frame(Packet& packet, Instant now);
+  Verdict take_arp(Packet& packet, const EthernetHeader& ethernet, Instant now);
+  Verdict take_ip(Packet& packet, const EthernetHeader& ethernet, Instant now);
+  Verdict take_udp(Packet& packet, Bytes whole, const IpHeader& ip);
+  void answer_with(Packet& packet, size_t length, const MacAddress& to);
+
+  const UdpHeaders* headers_for(const Path& path);
+  size_t flush(std::span<Packet*> ready);
+  void send_later(Packet* packet);
+  void serve(Instant now);
+  void send_answers();
+  void send_waiting(Instant now);
+  bool has_waiting_news() const;
+  void ask(const NeighbourTable::Question& question);
+  void announce();
+  void send_message(const MacAddress& to, uint16_t type, Bytes message);
+
   FramePort& frames_;
   IpInterface& interface_;
   UdpPortCounters counters_;
