@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/instant.h"
+#include "base/packet.h"
 #include "engine/recovery/packet_space.h"
 
 namespace viaduct::quic {
@@ -42,9 +43,6 @@ struct SentFrame {
   bool operator==(const SentFrame&) const = default;
 };
 static_assert(sizeof(SentFrame) == 24);
-
-// The two ECN bits of the IP header (RFC 3168).
-enum class Ecn : uint8_t { kNotEct = 0, kEct1 = 1, kEct0 = 2, kCe = 3 };
 
 struct SentPacket {
   Instant sent_time;
