@@ -1,0 +1,146 @@
+#include "tests/simulation/scenario.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/simulation/real_tls.h"
+
+namespace viaduct::sim {
+
+LinkConfig interop_link() {
+  return {.bits_per_second = 10'000'000, .queue_packets = 25, .delay = Duration::milliseconds(15)};
+}
+
+quic::EndpointConfig small_endpoint() {
+  quic::EndpointConfig config;
+  config.max_connections = 64;
+  config.max_half_open = 64;
+  config.max_streams = 1024;
+  config.max_sent_packets = 8192;
+  config.max_writes = 4096;
+  config.receive_slab_bytes = 8 << 20;
+  config.max_held_packets = 256;
+  return config;
+}
+
+Scenario::Scenario(const ScenarioConfig& config)
+    : config_(config), simulation_(config.seed), client_app_(config.client), amplification_(kServerIp) {
+  if (config.real_tls) {
+    seed_openssl(config.seed);
+    tls_client_ = make_real_tls_client();
+    tls_server_ = make_real_tls_server();
+  } else {
+    test::TestTlsOptions options = config.tls;
+    options.seed = config.seed * 2;
+    tls_client_ = make_test_tls(options);
+    ++options.seed;
+    tls_server_ = make_test_tls(options);
+  }
+  simulation_.connect(kClientIp, kServerIp, config.to_server, config.to_client);
+  if (!config.rebindings.empty()) simulation_.set_nat(Nat(kClientIp, config.rebindings));
+  simulation_.add_sent_tap([this](const Datagram& datagram) {
+    record(datagram);
+    amplification_.sent(datagram);
+  });
+  simulation_.add_delivered_tap([this](const Datagram& datagram) { amplification_.delivered(datagram); });
+
+  HostConfig host{.ip = kClientIp, .endpoint = config.client_endpoint, .tls_client = tls_client_.get()};
+  host.seed = config.seed * 10;
+  client_ = std::make_unique<Host>(simulation_, host, std::vector<Application*>{&client_app_});
+  make_server(config.seed * 10 + 1);
+}
+
+Scenario::~Scenario() {
+  if (config_.real_tls) unseed_openssl();
+}
+
+void Scenario::make_server(uint64_t seed) {
+  std::vector<Application*> applications;
+  server_apps_.clear();
+  for (unsigned i = 0; i < config_.server_workers; ++i) {
+    server_apps_.push_back(std::make_unique<FileServer>(config_.server));
+    applications.push_back(server_apps_.back().get());
+  }
+  HostConfig host{.ip = kServerIp, .workers = config_.server_workers, .endpoint = config_.server_endpoint};
+  host.identity = config_.server_identity;
+  host.tls_server = tls_server_.get();
+  host.seed = seed;
+  server_ = std::make_unique<Host>(simulation_, host, applications);
+}
+
+void Scenario::restart_server() {
+  server_.reset();
+  make_server(config_.seed * 10 + 2);
+}
+
+void Scenario::start() {
+  for (uint64_t i = 0; i < config_.connections; ++i) {
+    const auto handle = client_->connect(kServer, static_cast<uint16_t>(Nat::kFirstPort + i), i);
+    ASSERT_TRUE(handle) << "connection " << i << " was refused";
+    client_app_.started(*handle, i);
+  }
+}
+
+bool Scenario::run_to_end(Duration limit) {
+  const bool ended = simulation_.run_until(
+      [&] { return client_app_.all_closed(config_.connections) && client_->is_empty() && server_->is_empty(); }, limit);
+  check_end();
+  return ended;
+}
+
+void Scenario::check_end() {
+  SCOPED_TRACE("seed " + std::to_string(config_.seed));
+  EXPECT_EQ(client_app_.problem(), "");
+  for (const auto& server : server_apps_) EXPECT_EQ(server->problem(), "");
+  EXPECT_EQ(amplification_.violation(), "");
+  if (!client_->is_empty() || !server_->is_empty()) return;
+  EXPECT_EQ(client_app_.writes_outstanding(), 0u);
+  for (const auto& server : server_apps_) EXPECT_EQ(server->writes_outstanding(), 0u);
+  client_->expect_baseline();
+  server_->expect_baseline();
+}
+
+void Scenario::expect_success(Duration limit) {
+  SCOPED_TRACE("seed " + std::to_string(config_.seed));
+  start();
+  EXPECT_TRUE(run_to_end(limit)) << "not done after " << limit.ms() << " ms";
+  for (const auto& [number, connection] : client_app_.connections()) {
+    EXPECT_TRUE(connection.opened) << "connection " << number;
+    EXPECT_EQ(connection.streams_done, config_.client.transfers.size()) << "connection " << number;
+    EXPECT_EQ(connection.error, 0u) << "connection " << number;
+  }
+}
+
+Duration Scenario::completion() const {
+  Instant last;
+  for (const auto& [number, connection] : client_app_.connections()) last = std::max(last, connection.done_at);
+  return last - Simulation::kStart;
+}
+
+Duration Scenario::handshake() const {
+  const auto& connections = client_app_.connections();
+  return connections.empty() ? Duration() : connections.begin()->second.opened_at - Simulation::kStart;
+}
+
+void Scenario::record(const Datagram& datagram) {
+  std::array<uint8_t, 29> head;
+  ByteWriter writer(head);
+  writer.u64(static_cast<uint64_t>(simulation_.now().ns()));
+  writer.bytes(datagram.from.ip.bytes);
+  writer.u16(datagram.from.port);
+  writer.u16(static_cast<uint16_t>(datagram.payload.size()));
+  writer.u8(static_cast<uint8_t>(datagram.ecn));
+  trace_.insert(trace_.end(), head.begin(), head.end());
+  trace_.insert(trace_.end(), datagram.payload.begin(), datagram.payload.end());
+}
+
+std::string summary(const Scenario& scenario) {
+  const LinkStats& down = scenario.to_client();
+  return "handshake " + std::to_string(scenario.handshake().ms()) + " ms, completion " +
+         std::to_string(scenario.completion().ms()) + " ms, packets " + std::to_string(scenario.packets_to_server()) +
+         " up " + std::to_string(scenario.packets_to_client()) + " down, dropped " +
+         std::to_string(down.dropped_by_queue) + ", lost " + std::to_string(down.lost);
+}
+
+}  // namespace viaduct::sim

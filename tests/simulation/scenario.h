@@ -1,0 +1,94 @@
+// The usual case: a client and a server joined by a cable, some connections with transfers, and what came of it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/amplification_watch.h"
+#include "tests/simulation/file_client.h"
+#include "tests/simulation/file_server.h"
+#include "tests/simulation/host.h"
+#include "tests/simulation/simulation.h"
+#include "tests/support/test_tls.h"
+
+namespace viaduct::sim {
+
+inline constexpr IpAddress kClientIp = IpAddress::v4(198, 18, 1, 100);
+inline constexpr IpAddress kServerIp = IpAddress::v4(198, 18, 2, 100);
+inline constexpr SocketAddress kServer{kServerIp, 443};
+
+// The network of the QUIC interop runner: 15 ms one way, 10 Mbit/s, a queue of 25 packets.
+LinkConfig interop_link();
+// Capacities that are quickly allocated, for a handful of connections.
+quic::EndpointConfig small_endpoint();
+
+struct ScenarioConfig {
+  uint64_t seed = 1;
+  LinkConfig to_server = interop_link();
+  LinkConfig to_client = interop_link();
+  std::vector<Rebinding> rebindings;  // of the client's addresses
+  quic::EndpointConfig client_endpoint = small_endpoint();
+  quic::EndpointConfig server_endpoint = small_endpoint();
+  unsigned server_workers = 1;
+  std::optional<flowsteer::ServerIdentity> server_identity;
+  size_t connections = 1;
+  ClientOptions client;
+  TransferOptions server;
+  test::TestTlsOptions tls;
+  bool real_tls = false;  // OpenSSL's, with random numbers from the seed
+};
+
+class Scenario {
+ public:
+  explicit Scenario(const ScenarioConfig& config);
+  ~Scenario();
+
+  // Begins all connections.
+  void start();
+  // Until the client's connections are closed and nobody has any state left. Checks then that everything was given
+  // back, and that the applications saw nothing wrong.
+  bool run_to_end(Duration limit);
+  // start() and run_to_end(); expects that it ended, and that all connections opened and have all they asked for.
+  void expect_success(Duration limit);
+
+  // From the start to the last byte of the last transfer.
+  Duration completion() const;
+  Duration handshake() const;  // of the first connection
+  uint64_t packets_to_server() const { return simulation_.link_stats(kClientIp, kServerIp).offered; }
+  uint64_t packets_to_client() const { return simulation_.link_stats(kServerIp, kClientIp).offered; }
+  const LinkStats& to_server() const { return simulation_.link_stats(kClientIp, kServerIp); }
+  const LinkStats& to_client() const { return simulation_.link_stats(kServerIp, kClientIp); }
+
+  Simulation& simulation() { return simulation_; }
+  Host& client() { return *client_; }
+  Host& server() { return *server_; }
+  FileClient& client_app() { return client_app_; }
+  FileServer& server_app(unsigned worker = 0) { return *server_apps_[worker]; }
+  // Ends the server without a word, and starts another with the same secrets.
+  void restart_server();
+  // Everything that entered the cables: when, from where, what.
+  const std::vector<uint8_t>& trace() const { return trace_; }
+
+ private:
+  void make_server(uint64_t seed);
+  void record(const Datagram& datagram);
+  void check_end();
+
+  const ScenarioConfig config_;
+  Simulation simulation_;
+  std::unique_ptr<crypto::TlsContext> tls_client_;
+  std::unique_ptr<crypto::TlsContext> tls_server_;
+  FileClient client_app_;
+  std::vector<std::unique_ptr<FileServer>> server_apps_;
+  std::unique_ptr<Host> client_;
+  std::unique_ptr<Host> server_;
+  AmplificationWatch amplification_;
+  std::vector<uint8_t> trace_;
+};
+
+// Says what a scenario took, so that a band that does not hold tells by how much.
+std::string summary(const Scenario& scenario);
+
+}  // namespace viaduct::sim

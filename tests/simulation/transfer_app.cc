@@ -1,0 +1,72 @@
+#include "tests/simulation/transfer_app.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+namespace viaduct::sim {
+
+using quic::Command;
+using quic::CommandType;
+using quic::Event;
+using quic::EventType;
+
+void TransferApp::run(quic::AppChannel& channel, Instant now) {
+  std::array<Event, 32> events;
+  for (size_t count; (count = channel.events.pop(events)) > 0;) {
+    for (const Event& event : std::span(events).first(count)) take(event, now);
+  }
+  give_back(now);
+  while (!pending_.empty() && channel.commands.push(std::span(&pending_.front(), 1)) == 1) pending_.pop_front();
+  stalled_ = !pending_.empty();
+}
+
+// Where the ring was full the endpoint runs at once, because it has commands; a moment later there is room.
+Instant TransferApp::deadline() const {
+  if (stalled_) return Instant();
+  return kept_.empty() ? Instant::never() : kept_.front().until;
+}
+
+void TransferApp::take(const Event& event, Instant now) {
+  if (event.type == EventType::kReleased) {
+    if (writes_outstanding_ == 0) return fail("more writes were released than written");
+    --writes_outstanding_;
+    if (event.chunk) event.chunk->drop();
+  }
+  if (event.type == EventType::kData) bytes_received_ += event.length;
+  on_event(event, now);
+  if (event.type == EventType::kData && event.length > 0)
+    kept_.push_back({now + options_.consume_delay, event.connection, event.token});
+  if (event.type == EventType::kClosed)
+    std::erase_if(kept_, [&](const Kept& kept) { return kept.connection == event.connection; });
+}
+
+void TransferApp::give_back(Instant now) {
+  for (; !kept_.empty() && kept_.front().until <= now; kept_.pop_front())
+    command({.type = CommandType::kConsume, .connection = kept_.front().connection, .token = kept_.front().token});
+}
+
+void TransferApp::pump(Handle connection, uint64_t stream, Outgoing& outgoing) {
+  while (!outgoing.finished && outgoing.unreleased < options_.write_ahead) {
+    const auto size =
+        static_cast<uint32_t>(std::min<uint64_t>(options_.write_size, outgoing.length - outgoing.written));
+    outgoing.finished = outgoing.written + size == outgoing.length;
+    write(connection, stream, Content::chunk(), outgoing.content.offset(outgoing.written), size, outgoing.finished);
+    outgoing.written += size;
+    outgoing.unreleased += size;
+  }
+}
+
+void TransferApp::write(Handle connection, uint64_t stream, Chunk& chunk, uint32_t offset, uint32_t length, bool fin) {
+  chunk.hold();
+  ++writes_outstanding_;
+  command({.type = CommandType::kWrite,
+           .fin = fin,
+           .connection = connection,
+           .offset = offset,
+           .length = length,
+           .stream = stream,
+           .chunk = &chunk});
+}
+
+}  // namespace viaduct::sim
