@@ -25,6 +25,9 @@ namespace viaduct::quic {
     "RFC 9000 section 10.3.1")                                                                                         \
   X(kUnprotectFailed, "unprotect-failed", "no packet in it could be authenticated", "RFC 9001 section 5.5")            \
   X(kKeysUnavailable, "keys-unavailable", "no packet in it had keys: too early or too late", "RFC 9001 section 5.7")   \
+  X(kDeferred, "deferred", "kept until TLS has made its keys", "RFC 9001 section 5.7")                                 \
+  X(kNoMemory, "no-memory", "no pool had room for what it brings; not acknowledged", "RFC 9000 section 21.6")          \
+  X(kWrongPath, "wrong-path", "came to a client from another address than its server's", "RFC 9000 section 9")         \
   X(kDuplicate, "duplicate", "every packet in it was received before", "RFC 9000 section 12.3")                        \
   X(kConnectionClosing, "connection-closing", "for a connection that is closing or draining", "RFC 9000 section 10.2") \
   X(kProtocolError, "protocol-error", "authentic, and its content closed the connection", "RFC 9000 section 11")       \

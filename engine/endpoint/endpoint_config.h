@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/instant.h"
+#include "engine/congestion/controller.h"
 
 namespace viaduct {
 class Random;
@@ -20,8 +21,6 @@ class ShardMap;
 }  // namespace viaduct::flowsteer
 
 namespace viaduct::quic {
-
-enum class CongestionControl : uint8_t { kNewReno, kCubic };
 
 // Every capacity is allocated at construction and is a hard bound: what exceeds it ends in a verdict or
 // in a transport error, and is counted by the pool's gauge.
@@ -39,7 +38,7 @@ struct EndpointConfig {
   // --- behaviour ---
   uint16_t max_udp_payload = 1452;  // largest datagram that we send once the handshake is confirmed
   Duration handshake_timeout = Duration::seconds(10);
-  CongestionControl congestion = CongestionControl::kCubic;
+  ControllerKind congestion = ControllerKind::kCubic;
   unsigned packets_per_visit = 16;               // datagrams one connection may build before the next has its turn
   unsigned tls_steps_per_loop = 4;               // TLS messages handled in one step()
   unsigned commands_per_loop = 1024;             // application commands handled in one step()

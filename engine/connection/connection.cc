@@ -1,0 +1,76 @@
+#include "engine/connection/connection.h"
+
+#include "engine/endpoint/shard.h"
+
+namespace viaduct::quic {
+namespace {
+
+StreamLimits limits_of(const EndpointConfig& config) {
+  return {.connection_window = config.connection_window,
+          .max_connection_window = config.connection_window,
+          .stream_window = config.stream_window,
+          .max_stream_window = config.stream_window,
+          .max_streams_bidi = config.max_streams_bidi,
+          .max_streams_uni = config.max_streams_uni};
+}
+
+RecoveryConfig recovery_of(const EndpointConfig& config, Role role) {
+  return {.server = role == Role::kServer, .controller = config.congestion, .max_datagram_size = kMinInitialDatagram};
+}
+
+}  // namespace
+
+Connection::Connection(Shard& shard, const ConnectionStart& start, Instant now)
+    : shard_(shard),
+      role_(start.role),
+      version_(start.version),
+      remote_ids_(shard.config.active_connection_ids),
+      received_{AckRanges(shard.blocks), AckRanges(shard.blocks), AckRanges(shard.blocks)},
+      ack_policies_{AckPolicy(PacketSpace::kInitial, shard.config.max_ack_delay),
+                    AckPolicy(PacketSpace::kHandshake, shard.config.max_ack_delay),
+                    AckPolicy(PacketSpace::kApplication, shard.config.max_ack_delay)},
+      streams_(shard.streams, start.role, limits_of(shard.config)),
+      recovery_(recovery_of(shard.config, start.role), shard.blocks),
+      idle_timeout_(shard.config.idle_timeout),
+      idle_from_(now),
+      handshake_deadline_(now + shard.config.handshake_timeout),
+      original_dcid_(start.original_dcid),
+      last_dcid_(start.local_id),
+      cookie_(start.cookie) {
+  active_.path = start.path;
+  // A client has chosen its server's address.
+  active_.validated = start.role == Role::kClient;
+  local_ids_.start(start.local_id);
+  remote_ids_.start(start.remote_id);
+}
+
+Connection::~Connection() {
+  if (!handshake_) return;
+  release_deferred();
+  shard_.handshakes.release(handshake_handle_);
+}
+
+bool Connection::start(ConnectionHandle handle, const ConnectionStart& start, LevelKeys initial_keys, Instant now) {
+  handle_ = handle;
+  handshake_handle_ = shard_.handshakes.acquire(shard_.streams);
+  handshake_ = shard_.handshakes.get(handshake_handle_);
+  if (!handshake_) return false;
+  handshake_->initial = std::move(initial_keys);
+  if (role_ == Role::kServer) {
+    handshake_->peer_scid = start.remote_id;
+    handshake_->peer_scid_known = true;
+  }
+  std::array<uint8_t, kMaxEncodedTransportParameters> encoded;
+  const size_t size = encode_transport_parameters(own_parameters(start), role_, shard_.services.random.u64(), encoded);
+  const Bytes parameters(encoded.data(), size);
+  if (role_ == Role::kServer) {
+    handshake_->tls = shard_.services.tls_server->accept(parameters);
+  } else {
+    handshake_->tls = shard_.services.tls_client->connect(start.server_name, parameters, {});
+    handshake_->tls->start();
+  }
+  schedule(now);
+  return true;
+}
+
+}  // namespace viaduct::quic

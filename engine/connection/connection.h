@@ -1,0 +1,326 @@
+// One QUIC connection, either role: packets, commands and time go in; packets, events and a deadline come out.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/instant.h"
+#include "base/intrusive_list.h"
+#include "base/packet.h"
+#include "base/spsc_ring.h"
+#include "base/timing_wheel.h"
+#include "engine/app_channel.h"
+#include "engine/connection/handshake.h"
+#include "engine/connection/local_ids.h"
+#include "engine/connection/packet_keys.h"
+#include "engine/connection/path_state.h"
+#include "engine/connection/remote_ids.h"
+#include "engine/connection/seal_batch.h"
+#include "engine/recovery/ack_policy.h"
+#include "engine/recovery/ack_ranges.h"
+#include "engine/recovery/recovery.h"
+#include "engine/stream/stream_set.h"
+#include "engine/wire/frames.h"
+
+namespace viaduct::quic {
+
+class Shard;
+struct DatagramPlan;
+struct PacketPart;
+
+struct ConnectionsToSend;
+struct ConnectionsToTell;
+struct ConnectionsInTls;
+
+// A packet whose protection was removed.
+struct OpenedPacket {
+  PacketType type = PacketType::kOneRtt;
+  uint8_t first_octet = 0;  // without its mask
+  uint64_t number = 0;
+  Bytes payload;
+  Bytes dcid;
+  const Packet* datagram = nullptr;
+};
+
+// What became of the packets of one datagram.
+struct DatagramOutcome {
+  bool processed = false;
+  bool duplicate = false;
+  bool undecryptable = false;
+  bool without_keys = false;
+  bool deferred = false;
+  bool malformed = false;
+  bool no_room = false;
+  bool failed = false;  // it closed the connection
+  bool closing = false;
+  bool wrong_path = false;
+};
+
+// How a connection came to its end.
+struct CloseReason {
+  uint64_t error = 0;
+  bool application = false;
+  uint64_t frame_type = 0;
+  std::string_view reason = {};
+};
+
+// How a connection begins.
+struct ConnectionStart {
+  Role role = Role::kServer;
+  uint32_t version = kVersion1;
+  Path path;
+  ConnectionId local_id;
+  ConnectionId original_dcid;
+  ConnectionId remote_id;        // the client's SCID; for a client the original DCID, until the server chose its own
+  std::string server_name = {};  // client
+  uint64_t cookie = 0;           // client
+};
+
+// The first members are what every packet touches. Made and destroyed by its shard; it never outlives it.
+class Connection final : public ListNode<ConnectionsToSend>,
+                         public ListNode<ConnectionsToTell>,
+                         public ListNode<ConnectionsInTls>,
+                         public TimerNode,
+                         private PacketFateObserver {
+ public:
+  enum class State : uint8_t {
+    kOpen,      // the handshake included
+    kClosing,   // we closed; answers with CONNECTION_CLOSE (RFC 9000 section 10.2.1)
+    kDraining,  // the peer closed; silent (section 10.2.2)
+    kGone,      // nothing but events is left
+  };
+
+  Connection(Shard& shard, const ConnectionStart& start, Instant now);
+  ~Connection();
+
+  // Gives it its name and TLS. False where there is no room for the handshake's state.
+  bool start(ConnectionHandle handle, const ConnectionStart& start, LevelKeys initial_keys, Instant now);
+
+  // --- packets in ---
+
+  // 1-RTT packets may be opened in bursts, by read_header(), phase_of() and so on.
+  bool takes_one_rtt() const { return state_ == State::kOpen && handshake_complete_ && keys_.can_read(); }
+  const OneRttKeys& keys() const { return keys_; }
+  uint64_t expected_number() const { return expected_[index_of(PacketSpace::kApplication)]; }
+  // A datagram for this connection came: to be called once for each, before its packets.
+  void on_datagram(const Packet& datagram, Instant now, DatagramOutcome& outcome);
+  // All packets of a datagram from `offset` on, one by one.
+  void receive_datagram(Packet& datagram, size_t offset, Instant now, DatagramOutcome& outcome);
+  // One packet that was opened elsewhere, in the given phase of 1-RTT keys. with_old_keys: it was opened before a
+  // packet of the same burst may have begun a new phase, so that kNext is a contradiction.
+  void receive_opened(const OpenedPacket& packet, OneRttKeys::Phase phase, bool with_old_keys, Instant now,
+                      DatagramOutcome& outcome);
+  void on_open_failed(Instant now, DatagramOutcome& outcome);
+  void on_stateless_reset(Instant now);
+
+  // --- packets out ---
+
+  // Builds one datagram into an empty packet; false where nothing is to be or may be sent now.
+  bool build(Packet& packet, SealBatch& batch, Instant now);
+  // After the batch was sealed.
+  void after_build(Instant now);
+
+  // --- TLS, application, time ---
+
+  // One message's worth of TLS. True where more waits.
+  bool run_tls(Instant now);
+  // False where it must be repeated later, for want of memory.
+  bool execute(const Command& command, Instant now);
+  void on_consumed(const Consumed& consumed);
+  // Puts events into the ring while there is room; false where some remain.
+  bool deliver_events(SpscRing<Event>& events);
+  void on_timer(Instant now);
+  // Closes with a transport error, or NO_ERROR.
+  void close(const TransportError& error, Instant now);
+
+  ConnectionHandle handle() const { return handle_; }
+  Role role() const { return role_; }
+  State state() const { return state_; }
+  bool is_handshaking() const { return !handshake_complete_ && state_ == State::kOpen; }
+  // Nothing is left to do but to forget it.
+  bool is_finished() const { return state_ == State::kGone && !has_events(); }
+  const LocalIds& local_ids() const { return local_ids_; }
+  const Path& path() const { return active_.path; }
+  // For tests.
+  const Recovery& recovery() const { return recovery_; }
+  void set_key_update_interval(uint64_t packets) { keys_.set_update_interval(packets); }
+
+ private:
+  friend class Shard;
+
+  // PacketFateObserver
+  void packet_acked(PacketSpace space, uint64_t number, const SentPacket& packet,
+                    std::span<const SentFrame> frames) override;
+  void packet_lost(PacketSpace space, uint64_t number, const SentPacket& packet,
+                   std::span<const SentFrame> frames) override;
+  void packet_probed(PacketSpace space, uint64_t number, const SentPacket& packet,
+                     std::span<const SentFrame> frames) override;
+  void on_frames_lost(PacketSpace space, std::span<const SentFrame> frames);
+
+  // connection_receive.cc
+  void receive_packet(Packet& datagram, size_t offset, const PacketHeader& header, Instant now,
+                      DatagramOutcome& outcome);
+  void process(const OpenedPacket& packet, Instant now, DatagramOutcome& outcome);
+  bool knows_ids_of(const PacketHeader& header) const;
+  bool defer(Packet& datagram, size_t offset);
+  void receive_deferred(Instant now);
+  void release_deferred();
+  void receive_version_negotiation(const PacketHeader& header, Instant now, DatagramOutcome& outcome);
+  void after_packet(const OpenedPacket& packet, bool ack_eliciting, bool probing, Instant now);
+
+  // connection_frames.cc
+  struct PayloadSummary {
+    bool ack_eliciting = false;
+    bool probing = true;  // nothing but probing frames
+    bool no_room = false;
+  };
+  TransportError apply_frames(const OpenedPacket& packet, PacketSpace space, PayloadSummary& summary, Instant now);
+  FrameOutcome apply(const Frame& frame, const OpenedPacket& packet, PacketSpace space, Instant now);
+  FrameOutcome apply_stream_frame(const Frame& frame);
+  TransportError apply_ack(const AckFrame& frame, PacketSpace space, Instant now);
+  FrameOutcome apply_crypto(const CryptoFrame& frame, PacketSpace space);
+  TransportError apply_new_connection_id(const NewConnectionIdFrame& frame);
+  TransportError apply_retire_connection_id(const RetireConnectionIdFrame& frame, const OpenedPacket& packet);
+  TransportError apply_handshake_done(Instant now);
+  void apply_peer_close(const ConnectionCloseFrame& frame, Instant now);
+
+  // connection_handshake.cc
+  void on_tls_message(const crypto::TlsMessage& message, Instant now);
+  void install_secret(const crypto::TlsMessage& message, Instant now);
+  void on_handshake_complete(Instant now);
+  void confirm_handshake(Instant now);
+  TransportError check_peer_parameters() const;
+  TransportParameters own_parameters(const ConnectionStart& start) const;
+  void adopt_peer_parameters();
+  void discard_space(PacketSpace space, Instant now);
+  void drop_handshake_state();
+
+  // connection_ids.cc
+  void issue_ids();
+  void update_reset_token();
+
+  // connection_paths.cc
+  void follow_peer(const OpenedPacket& packet, Instant now);
+  void migrate(const OpenedPacket& packet, Instant now);
+  void on_path_response(const PathData& data);
+  void on_path_timer(Instant now);
+  void abandon_path(Instant now);
+  bool build_path_packet(Packet& packet, SealBatch& batch, Instant now);
+  bool build_challenge(PathState& path, Packet& packet, SealBatch& batch, Instant now);
+  bool build_response(Packet& packet, SealBatch& batch, Instant now);
+
+  // connection_send.cc
+  bool can_write(PacketSpace space) const;
+  size_t datagram_limit(const Packet& packet, const PathState& path, size_t mtu) const;
+  bool may_send_eliciting(PacketSpace space, size_t limit, Instant now);
+  bool has_eliciting(PacketSpace space) const;
+  bool build_part(PacketPart& part, DatagramPlan& plan, PacketSpace space, Instant now);
+  bool begin_part(PacketPart& part, const DatagramPlan& plan, PacketSpace space);
+  void end_part(PacketPart& part, DatagramPlan& plan);
+  void write_ack_frame(PacketPart& part, PacketSpace space, Instant now);
+  void write_eliciting(PacketPart& part, PacketSpace space, Instant now);
+  void write_crypto_frames(PacketPart& part, PacketSpace space);
+  void write_connection_frames(PacketPart& part);
+  void write_streams(PacketPart& part, Instant now);
+  void finish_datagram(std::span<PacketPart> parts, DatagramPlan& plan, PathState& path, Instant now);
+  static void pad_datagram(PacketPart& last, DatagramPlan& plan, size_t size);
+  void commit_part(PacketPart& part, SealBatch& batch, Instant now);
+
+  // connection_mtu.cc
+  bool build_mtu_probe(Packet& packet, SealBatch& batch, Instant now);
+  void on_mtu_probe_acked(size_t size);
+  void on_mtu_probe_lost(size_t size);
+  void restart_mtu_discovery();
+
+  // connection_close.cc
+  void begin_closing(const CloseReason& reason, Instant now);
+  void begin_draining(const CloseReason& reason, Instant now);
+  void become_gone(Instant now);
+  void forget_streams(const CloseReason& reason);
+  bool build_close(Packet& packet, SealBatch& batch, Instant now);
+  void answer_while_closing();
+  Duration drain_time() const;
+
+  // connection_events.cc
+  bool has_events() const;
+  bool next_event(Event& event);
+  void want_tell();
+  void want_send();
+
+  // connection_timers.cc
+  void schedule(Instant now);
+  void restart_idle_timer(Instant now);
+  Instant ack_deadline() const;
+  Instant idle_deadline() const;
+
+  // --- every packet ---
+  Shard& shard_;
+  ConnectionHandle handle_;
+  State state_ = State::kOpen;
+  const Role role_;
+  bool handshake_complete_ = false;
+  bool handshake_confirmed_ = false;
+  const uint32_t version_;
+  std::array<uint64_t, kPacketSpaces> expected_{};  // one more than the largest number processed
+  OneRttKeys keys_;
+  PathState active_;
+  RemoteIds remote_ids_;
+  std::array<AckRanges, kPacketSpaces> received_;
+  std::array<AckPolicy, kPacketSpaces> ack_policies_;
+  std::array<EcnCounts, kPacketSpaces> ecn_{};
+  StreamSet streams_;
+  Recovery recovery_;
+
+  // --- sending ---
+  size_t mtu_ = kMinInitialDatagram;
+  Instant pacing_deadline_ = Instant::never();
+  bool handshake_done_due_ = false;
+  bool discard_initial_due_ = false;
+  bool amplification_limited_ = false;
+
+  // --- timers ---
+  Duration idle_timeout_;
+  Instant idle_from_;
+  bool eliciting_since_receipt_ = false;
+  Instant handshake_deadline_;
+  Instant close_deadline_ = Instant::never();
+
+  // --- connection IDs, paths ---
+  LocalIds local_ids_;
+  const ConnectionId original_dcid_;  // of the client's first packet
+  ConnectionId registered_token_;     // what the shard knows our peer's stateless reset by; empty for none
+  ConnectionId last_dcid_;            // which of ours the peer used last
+  PathState fallback_;                // the last validated path, while the active one is not
+  bool has_fallback_ = false;
+  PathResponses responses_;
+
+  // --- MTU discovery ---
+  size_t probe_size_ = 0;  // 0: none to be made
+  uint8_t probe_failures_ = 0;
+  bool probe_in_flight_ = false;
+
+  // --- the peer's parameters ---
+  uint64_t peer_ack_delay_exponent_ = 3;
+  size_t peer_max_payload_ = kMinInitialDatagram;
+
+  // --- end ---
+  CloseReason close_reason_;
+  uint32_t received_while_closing_ = 0;
+  bool close_due_ = false;
+
+  // --- events ---
+  const uint64_t cookie_;
+  bool opened_event_ = false;
+  bool closed_event_ = false;
+  bool was_opened_ = false;  // kOpened was told
+
+  Handle handshake_handle_;
+  Handshake* handshake_ = nullptr;  // null once it is over
+};
+
+}  // namespace viaduct::quic

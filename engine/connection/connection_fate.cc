@@ -1,0 +1,66 @@
+// What the fate of sent packets means for what they carried (RFC 9000 section 13.3).
+#include "engine/connection/connection.h"
+#include "engine/endpoint/shard.h"
+
+namespace viaduct::quic {
+
+void Connection::packet_acked(PacketSpace space, uint64_t, const SentPacket&, std::span<const SentFrame> frames) {
+  shard_.stats.packets_acknowledged.add();
+  for (const SentFrame& frame : frames) {
+    switch (frame.type) {
+      case SentFrameType::kAck:
+        received_[index_of(space)].forget_up_to(frame.offset);
+        break;
+      case SentFrameType::kCrypto:
+        if (handshake_) handshake_->stream(space).on_acked(frame.offset, frame.length);
+        break;
+      case SentFrameType::kRetireConnectionId:
+        remote_ids_.on_retirement_acknowledged(frame.offset);
+        break;
+      case SentFrameType::kMtuProbe:
+        on_mtu_probe_acked(frame.length);
+        break;
+      default:
+        streams_.on_acked(frame);
+        break;
+    }
+  }
+  if (handshake_ && handshake_confirmed_) drop_handshake_state();
+}
+
+void Connection::packet_lost(PacketSpace space, uint64_t, const SentPacket&, std::span<const SentFrame> frames) {
+  shard_.stats.packets_lost.add();
+  on_frames_lost(space, frames);
+  for (const SentFrame& frame : frames) {
+    if (frame.type == SentFrameType::kMtuProbe) on_mtu_probe_lost(frame.length);
+  }
+}
+
+void Connection::packet_probed(PacketSpace space, uint64_t, const SentPacket&, std::span<const SentFrame> frames) {
+  on_frames_lost(space, frames);
+}
+
+// PATH_CHALLENGE and PATH_RESPONSE are not sent again; ACK has newer content next time.
+void Connection::on_frames_lost(PacketSpace space, std::span<const SentFrame> frames) {
+  for (const SentFrame& frame : frames) {
+    switch (frame.type) {
+      case SentFrameType::kCrypto:
+        if (handshake_) handshake_->stream(space).on_lost(frame.offset, frame.length);
+        break;
+      case SentFrameType::kHandshakeDone:
+        handshake_done_due_ = true;
+        break;
+      case SentFrameType::kNewConnectionId:
+        local_ids_.on_announcement_lost(frame.offset);
+        break;
+      case SentFrameType::kRetireConnectionId:
+        remote_ids_.on_retirement_lost(frame.offset);
+        break;
+      default:
+        streams_.on_lost(frame);
+        break;
+    }
+  }
+}
+
+}  // namespace viaduct::quic

@@ -1,0 +1,156 @@
+// What each frame from the peer means to a connection (RFC 9000 section 19).
+#include "engine/connection/connection.h"
+#include "engine/endpoint/shard.h"
+
+namespace viaduct::quic {
+namespace {
+
+// Ranges of one ACK frame that are looked at; what a peer reports beyond has been reported before.
+constexpr size_t kMaxAckRanges = 256;
+
+TransportError violation(FrameType type, std::string_view reason) {
+  return {ErrorCode::kProtocolViolation, static_cast<uint64_t>(type), reason};
+}
+
+}  // namespace
+
+TransportError Connection::apply_frames(const OpenedPacket& packet, PacketSpace space, PayloadSummary& summary,
+                                        Instant now) {
+  ByteReader payload(packet.payload);
+  Frame frame;
+  while (!payload.empty()) {
+    if (auto error = parse_frame(payload, packet.type, peer_of(role_), frame)) return error;
+    summary.ack_eliciting |= is_ack_eliciting(frame.type);
+    summary.probing &= is_probing(frame.type);
+    const FrameOutcome outcome = apply(frame, packet, space, now);
+    if (outcome.error) return outcome.error;
+    if (outcome.no_room) {
+      summary.no_room = true;
+      return {};
+    }
+    if (state_ != State::kOpen) return {};
+  }
+  return {};
+}
+
+FrameOutcome Connection::apply(const Frame& frame, const OpenedPacket& packet, PacketSpace space, Instant now) {
+  switch (frame.type) {
+    case FrameType::kPadding:
+    case FrameType::kPing:
+    case FrameType::kDataBlocked:
+    case FrameType::kStreamsBlocked:
+      return {};
+    case FrameType::kAck:
+      return apply_ack(frame.ack, space, now);
+    case FrameType::kCrypto:
+      return apply_crypto(frame.crypto, space);
+    case FrameType::kNewToken:
+      return {};
+    case FrameType::kNewConnectionId:
+      return apply_new_connection_id(frame.new_connection_id);
+    case FrameType::kRetireConnectionId:
+      return apply_retire_connection_id(frame.retire_connection_id, packet);
+    case FrameType::kPathChallenge:
+      responses_.add({packet.datagram->path, frame.path_challenge.data, packet.datagram->length});
+      return {};
+    case FrameType::kPathResponse:
+      on_path_response(frame.path_response.data);
+      return {};
+    case FrameType::kConnectionClose:
+      apply_peer_close(frame.connection_close, now);
+      return {};
+    case FrameType::kHandshakeDone:
+      return apply_handshake_done(now);
+    case FrameType::kDatagram:
+      return violation(frame.type, "DATAGRAM was not offered");  // RFC 9221 section 3
+    default:
+      return apply_stream_frame(frame);
+  }
+}
+
+FrameOutcome Connection::apply_stream_frame(const Frame& frame) {
+  FrameOutcome outcome;
+  switch (frame.type) {
+    case FrameType::kStream:
+      outcome = streams_.on_stream(frame.stream);
+      break;
+    case FrameType::kResetStream:
+      outcome = streams_.on_reset_stream(frame.reset_stream);
+      break;
+    case FrameType::kStopSending:
+      outcome = streams_.on_stop_sending(frame.stop_sending);
+      break;
+    case FrameType::kMaxStreamData:
+      outcome = streams_.on_max_stream_data(frame.max_stream_data);
+      break;
+    case FrameType::kStreamDataBlocked:
+      outcome = streams_.on_stream_data_blocked(frame.stream_data_blocked);
+      break;
+    case FrameType::kMaxData:
+      streams_.on_max_data(frame.max_data);
+      break;
+    case FrameType::kMaxStreams:
+      streams_.on_max_streams(frame.max_streams);
+      break;
+    default:
+      break;
+  }
+  if (streams_.has_events()) want_tell();
+  return outcome;
+}
+
+TransportError Connection::apply_ack(const AckFrame& frame, PacketSpace space, Instant now) {
+  std::array<PacketRange, kMaxAckRanges> ranges;
+  size_t count = 0;
+  for (AckRangeReader reader(frame); count < ranges.size() && reader.next(ranges[count]);) ++count;
+  // Microseconds on the wire; a delay beyond an hour is nonsense and would overflow.
+  constexpr uint64_t kMaxDelay = uint64_t{3600} * 1000 * 1000;
+  const uint64_t exponent = space == PacketSpace::kApplication ? peer_ack_delay_exponent_ : 3;
+  const uint64_t delay = std::min(frame.delay, kMaxDelay >> exponent) << exponent;
+  const AckReport report{std::span(ranges).first(count), Duration::microseconds(static_cast<int64_t>(delay))};
+  const auto error = recovery_.on_ack(space, report, now, *this);
+  if (streams_.has_events()) want_tell();
+  return error;
+}
+
+FrameOutcome Connection::apply_crypto(const CryptoFrame& frame, PacketSpace space) {
+  if (!handshake_) {
+    // A server hears no more TLS after the handshake (RFC 9001 sections 4.4 and 6); what it sends late, such as
+    // tickets, a client may leave.
+    if (role_ == Role::kServer) return TransportError{crypto_error(10), 0x06, "CRYPTO after the handshake"};
+    return {};
+  }
+  FrameOutcome outcome = handshake_->stream(space).on_frame(frame);
+  shard_.want_tls(*this);
+  return outcome;
+}
+
+TransportError Connection::apply_new_connection_id(const NewConnectionIdFrame& frame) {
+  if (auto error = remote_ids_.on_new_id(frame.sequence, frame.retire_prior_to, frame.id.bytes(), frame.token)) {
+    return error;
+  }
+  update_reset_token();
+  return {};
+}
+
+TransportError Connection::apply_retire_connection_id(const RetireConnectionIdFrame& frame,
+                                                      const OpenedPacket& packet) {
+  std::optional<ConnectionId> retired;
+  if (auto error = local_ids_.on_retire(frame.sequence, packet.dcid, retired)) return error;
+  if (!retired) return {};
+  shard_.forget_id(*retired);
+  issue_ids();
+  return {};
+}
+
+TransportError Connection::apply_handshake_done(Instant now) {
+  if (!handshake_complete_) return violation(FrameType::kHandshakeDone, "HANDSHAKE_DONE before completion");
+  confirm_handshake(now);
+  return {};
+}
+
+void Connection::apply_peer_close(const ConnectionCloseFrame& frame, Instant now) {
+  begin_draining({frame.error, frame.application, frame.frame_type, "closed by the peer"}, now);
+}
+
+}  // namespace viaduct::quic

@@ -1,0 +1,243 @@
+// Packets in: from a datagram to frames, one packet at a time.
+#include "engine/connection/connection.h"
+#include "engine/endpoint/shard.h"
+#include "engine/wire/packet_number.h"
+
+namespace viaduct::quic {
+
+void Connection::on_datagram(const Packet& datagram, Instant now, DatagramOutcome& outcome) {
+  if (state_ != State::kOpen) {
+    outcome.closing = true;
+    active_.received += datagram.length;
+    answer_while_closing();
+    return;
+  }
+  // RFC 9000 section 9: a client knows its server's address.
+  if (role_ == Role::kClient && datagram.path.remote != active_.path.remote) {
+    outcome.wrong_path = true;
+    return;
+  }
+  PathState* path = datagram.path.remote == active_.path.remote ? &active_ : nullptr;
+  if (has_fallback_ && datagram.path.remote == fallback_.path.remote) path = &fallback_;
+  if (path) path->received += datagram.length;
+  if (amplification_limited_) {
+    amplification_limited_ = false;
+    recovery_.set_amplification_limited(false, now);
+  }
+}
+
+void Connection::receive_datagram(Packet& datagram, size_t offset, Instant now, DatagramOutcome& outcome) {
+  Bytes first_dcid;
+  while (offset < datagram.length && state_ == State::kOpen) {
+    const auto header = parse_packet_header(datagram.bytes().subspan(offset), shard_.services.connection_ids.length());
+    if (!header) {
+      shard_.stats.packets_malformed.add();
+      outcome.malformed = true;
+      return;
+    }
+    // RFC 9000 section 12.2: what is coalesced is for the same connection.
+    if (first_dcid.data() == nullptr) first_dcid = header->dcid;
+    if (!equal(first_dcid, header->dcid)) return;
+    const size_t size = header->size;
+    receive_packet(datagram, offset, *header, now, outcome);
+    if (outcome.deferred) return;
+    offset += size;
+  }
+}
+
+void Connection::receive_packet(Packet& datagram, size_t offset, const PacketHeader& header, Instant now,
+                                DatagramOutcome& outcome) {
+  if (header.type == PacketType::kVersionNegotiation) return receive_version_negotiation(header, now, outcome);
+  if (!header.has_fixed_bit() || !knows_ids_of(header)) {
+    shard_.stats.packets_malformed.add();
+    outcome.malformed = true;
+    return;
+  }
+  uint8_t* const packet = datagram.data() + offset;
+  const bool one_rtt = header.type == PacketType::kOneRtt;
+  const PacketSpace space = header.type == PacketType::kInitial ? PacketSpace::kInitial
+                            : one_rtt                           ? PacketSpace::kApplication
+                                                                : PacketSpace::kHandshake;
+  const bool is_protected = one_rtt || header.type == PacketType::kInitial || header.type == PacketType::kHandshake;
+  // RFC 9001 section 5.7: 1-RTT packets wait for the handshake to complete even where there are keys.
+  const LevelKeys* level = !one_rtt && handshake_ && is_protected ? &handshake_->keys(space) : nullptr;
+  const bool has_keys = one_rtt ? takes_one_rtt() : level && level->can_read();
+  if (!has_keys) {
+    const bool too_early = is_protected && handshake_ &&
+                           (one_rtt ? !handshake_complete_ : !handshake_->handshake_discarded) &&
+                           space != PacketSpace::kInitial;
+    if (too_early && defer(datagram, offset)) {
+      outcome.deferred = true;
+      return;
+    }
+    shard_.stats.packets_without_keys.add();
+    outcome.without_keys = true;
+    return;
+  }
+
+  auto& protector = shard_.services.protector;
+  crypto::MaskJob mask{one_rtt ? keys_.read_header() : level->read_header.get(),
+                       packet + header.packet_number_offset + kSampleOffset,
+                       {}};
+  protector.header_masks({&mask, 1});
+  packet[0] ^= mask.mask[0] & (one_rtt ? 0x1f : 0x0f);
+  const size_t number_size = (packet[0] & kPacketNumberSizeBits) + 1u;
+  uint8_t* const number = packet + header.packet_number_offset;
+  uint32_t truncated = 0;
+  for (size_t i = 0; i < number_size; ++i) {
+    number[i] ^= mask.mask[i + 1];
+    truncated = truncated << 8 | number[i];
+  }
+  OpenedPacket opened{.type = header.type,
+                      .first_octet = packet[0],
+                      .number = decode_packet_number(expected_[index_of(space)], truncated, number_size),
+                      .payload = {},
+                      .dcid = header.dcid,
+                      .datagram = &datagram};
+  OneRttKeys::Phase phase = OneRttKeys::Phase::kCurrent;
+  if (one_rtt) phase = keys_.phase_of((packet[0] & kKeyPhaseBit) != 0, opened.number, now);
+  const size_t header_size = header.packet_number_offset + number_size;
+  crypto::OpenJob open{.key = one_rtt ? keys_.read_key(phase) : level->read.get(),
+                       .packet_number = opened.number,
+                       .associated_data = {packet, header_size},
+                       .data = {packet + header_size, header.size - header_size}};
+  protector.open({&open, 1});
+  if (!open.ok) return on_open_failed(now, outcome);
+  opened.payload = open.data.first(open.data.size() - crypto::kTagSize);
+  if (one_rtt) return receive_opened(opened, phase, false, now, outcome);
+  if (role_ == Role::kClient && !handshake_->peer_scid_known) {
+    // RFC 9000 section 7.2: from now on the server is addressed as it chose.
+    handshake_->peer_scid = ConnectionId(header.scid);
+    handshake_->peer_scid_known = true;
+    remote_ids_.start(handshake_->peer_scid);
+  }
+  shard_.stats.packets_received.add();
+  process(opened, now, outcome);
+}
+
+// Long headers name both ends; a peer does not change its own while it uses them (RFC 9000 section 7.2).
+bool Connection::knows_ids_of(const PacketHeader& header) const {
+  if (header.type == PacketType::kOneRtt) return true;
+  if (header.version != version_) return false;
+  return !handshake_ || !handshake_->peer_scid_known || equal(header.scid, handshake_->peer_scid.bytes());
+}
+
+void Connection::receive_opened(const OpenedPacket& packet, OneRttKeys::Phase phase, bool with_old_keys, Instant now,
+                                DatagramOutcome& outcome) {
+  if (state_ != State::kOpen) {
+    outcome.closing = true;
+    return;
+  }
+  shard_.stats.packets_received.add();
+  if (phase == OneRttKeys::Phase::kNext && with_old_keys) {
+    // RFC 9001 section 6.4: old keys, and a higher number than a packet with new ones.
+    close({ErrorCode::kKeyUpdateError, 0, "old keys after new ones"}, now);
+    outcome.failed = true;
+    return;
+  }
+  const Instant keep_until = now + recovery_.probe_timeout(PacketSpace::kApplication) * 3;
+  if (keys_.on_opened(phase, packet.number, keep_until, shard_.services.protector)) shard_.stats.key_updates.add();
+  process(packet, now, outcome);
+}
+
+void Connection::on_open_failed(Instant now, DatagramOutcome& outcome) {
+  shard_.stats.packets_undecryptable.add();
+  outcome.undecryptable = true;
+  if (state_ == State::kOpen && !keys_.on_open_failed()) {
+    // RFC 9001 section 6.6.
+    close({ErrorCode::kAeadLimitReached, 0, "too many packets that were not authentic"}, now);
+  }
+}
+
+void Connection::process(const OpenedPacket& packet, Instant now, DatagramOutcome& outcome) {
+  const PacketSpace space = packet.type == PacketType::kInitial     ? PacketSpace::kInitial
+                            : packet.type == PacketType::kHandshake ? PacketSpace::kHandshake
+                                                                    : PacketSpace::kApplication;
+  const uint8_t reserved = packet.type == PacketType::kOneRtt ? kShortReservedBits : kLongReservedBits;
+  const auto fail = [&](const TransportError& error) {
+    close(error, now);
+    outcome.failed = true;
+  };
+  if ((packet.first_octet & reserved) != 0) {
+    return fail({ErrorCode::kProtocolViolation, 0, "reserved bits are set"});  // RFC 9000 section 17.2
+  }
+  if (packet.payload.empty()) {
+    return fail({ErrorCode::kProtocolViolation, 0, "packet without frames"});  // RFC 9000 section 12.4
+  }
+  AckRanges& received = received_[index_of(space)];
+  if (received.is_duplicate(packet.number)) {
+    shard_.stats.packets_duplicate.add();
+    outcome.duplicate = true;
+    return;
+  }
+  // RFC 9001 section 4.9.1: who processes a Handshake packet has proved its address; Initial keys are done with.
+  if (role_ == Role::kServer && packet.type == PacketType::kHandshake) {
+    active_.on_validated();
+    discard_space(PacketSpace::kInitial, now);
+  }
+  PayloadSummary summary;
+  if (auto error = apply_frames(packet, space, summary, now)) return fail(error);
+  if (summary.no_room) {
+    outcome.no_room = true;
+    return;
+  }
+  outcome.processed = true;
+  if (state_ != State::kOpen) return;
+  received.insert(packet.number, now);
+  expected_[index_of(space)] = std::max(expected_[index_of(space)], packet.number + 1);
+  const Ecn ecn = packet.datagram->ecn;
+  EcnCounts& counts = ecn_[index_of(space)];
+  counts.ect0 += ecn == Ecn::kEct0;
+  counts.ect1 += ecn == Ecn::kEct1;
+  counts.ce += ecn == Ecn::kCe;
+  ack_policies_[index_of(space)].on_packet_received(packet.number, summary.ack_eliciting, ecn == Ecn::kCe, received,
+                                                    now);
+  restart_idle_timer(now);
+  if (packet.type == PacketType::kOneRtt && !summary.probing) follow_peer(packet, now);
+}
+
+bool Connection::defer(Packet& datagram, size_t offset) {
+  if (handshake_->deferred_count == Handshake::kMaxDeferred || !shard_.hold(datagram)) return false;
+  handshake_->deferred[handshake_->deferred_count++] = {&datagram, static_cast<uint16_t>(offset)};
+  return true;
+}
+
+// Keys may have come: what waited gets its turn, in the order in which it came.
+void Connection::receive_deferred(Instant now) {
+  if (!handshake_) return;
+  const auto waiting = handshake_->deferred;
+  const size_t count = handshake_->deferred_count;
+  handshake_->deferred_count = 0;
+  for (size_t i = 0; i < count; ++i) {
+    DatagramOutcome outcome;
+    if (state_ == State::kOpen) receive_datagram(*waiting[i].packet, waiting[i].offset, now, outcome);
+    shard_.drop(*waiting[i].packet);
+  }
+}
+
+void Connection::release_deferred() {
+  if (!handshake_) return;
+  for (size_t i = 0; i < handshake_->deferred_count; ++i) shard_.drop(*handshake_->deferred[i].packet);
+  handshake_->deferred_count = 0;
+}
+
+// RFC 9000 section 6.2: only as the first answer, and only where it does not offer what we asked for.
+void Connection::receive_version_negotiation(const PacketHeader& header, Instant now, DatagramOutcome& outcome) {
+  const bool is_answer = role_ == Role::kClient && handshake_ && !handshake_->peer_scid_known &&
+                         equal(header.scid, original_dcid_.bytes());
+  if (!is_answer) {
+    outcome.malformed = true;
+    return;
+  }
+  for (ByteReader versions(header.versions); versions.remaining() >= 4;) {
+    if (versions.u32() == version_) {
+      outcome.malformed = true;
+      return;
+    }
+  }
+  outcome.processed = true;
+  forget_streams({static_cast<uint64_t>(ErrorCode::kVersionNegotiationError), false, 0, "no common version"});
+  become_gone(now);
+}
+
+}  // namespace viaduct::quic

@@ -1,0 +1,67 @@
+// Time: one deadline per connection, the earliest of what it waits for.
+#include "engine/connection/connection.h"
+#include "engine/endpoint/shard.h"
+
+namespace viaduct::quic {
+
+Instant Connection::idle_deadline() const {
+  if (idle_timeout_ <= Duration()) return Instant::never();
+  // RFC 9000 section 10.1: never less than three probe timeouts.
+  return idle_from_ + std::max(idle_timeout_, recovery_.probe_timeout(PacketSpace::kApplication) * 3);
+}
+
+void Connection::restart_idle_timer(Instant now) {
+  idle_from_ = now;
+  eliciting_since_receipt_ = false;
+}
+
+Instant Connection::ack_deadline() const {
+  Instant earliest = Instant::never();
+  if (amplification_limited_) return earliest;
+  for (const PacketSpace space : kAllPacketSpaces) {
+    if (can_write(space)) earliest = std::min(earliest, ack_policies_[index_of(space)].deadline());
+  }
+  return earliest;
+}
+
+// A timer that is due too early is left where it is: it costs one look, moving it at every packet costs more.
+void Connection::schedule(Instant now) {
+  Instant wanted = close_deadline_;
+  if (state_ == State::kGone) return;
+  if (state_ == State::kOpen) {
+    wanted = std::min({recovery_.deadline(), ack_deadline(), idle_deadline(), handshake_deadline_, pacing_deadline_,
+                       active_.retry_at, active_.give_up_at});
+  }
+  const bool is_early_enough = is_scheduled() && deadline() <= wanted && deadline() > now;
+  if (!is_early_enough) shard_.wheel.schedule(*this, wanted);
+}
+
+void Connection::on_timer(Instant now) {
+  if (state_ != State::kOpen) {
+    if (now >= close_deadline_) return become_gone(now);
+    return schedule(now);
+  }
+  if (now >= handshake_deadline_) {
+    forget_streams({static_cast<uint64_t>(ErrorCode::kNoViablePath), false, 0, "the handshake took too long"});
+    return become_gone(now);
+  }
+  if (now >= idle_deadline()) {
+    shard_.stats.idle_timeouts.add();
+    forget_streams({static_cast<uint64_t>(ErrorCode::kNoError), false, 0, "idle"});
+    return become_gone(now);
+  }
+  if (now >= recovery_.deadline()) {
+    const unsigned before = recovery_.pto_count();
+    recovery_.on_timeout(now, *this);
+    if (recovery_.pto_count() > before) shard_.stats.probes_sent.add();
+  }
+  on_path_timer(now);
+  if (state_ != State::kOpen) return;
+  if (now >= pacing_deadline_) pacing_deadline_ = Instant::never();
+  keys_.drop_previous(now);
+  if (streams_.has_events()) want_tell();
+  want_send();
+  schedule(now);
+}
+
+}  // namespace viaduct::quic

@@ -1,0 +1,95 @@
+#include "engine/connection/packet_keys.h"
+
+#include <algorithm>
+
+namespace viaduct::quic {
+namespace {
+
+// RFC 9001 section 6.6: packets that one key may seal. ChaCha20-Poly1305 has no limit that could be reached.
+constexpr uint64_t kSealLimit = uint64_t{1} << 23;
+
+// RFC 9001 section 6.6: packets that may fail to open over a connection's life.
+constexpr uint64_t open_failure_limit(crypto::Aead aead) {
+  return uint64_t{1} << (aead == crypto::Aead::kChaCha20Poly1305 ? 36 : 52);
+}
+
+}  // namespace
+
+void LevelKeys::install(crypto::Direction direction, const crypto::RawKeys& keys, crypto::PacketProtector& protector) {
+  const bool reading = direction == crypto::Direction::kRead;
+  (reading ? read : write) = protector.make_packet_key(keys);
+  (reading ? read_header : write_header) = protector.make_header_key(keys);
+}
+
+void OneRttKeys::install(crypto::Direction direction, uint32_t version, crypto::Aead aead, Bytes secret,
+                         crypto::PacketProtector& protector) {
+  version_ = version;
+  Half& half = direction == crypto::Direction::kRead ? read_ : write_;
+  half.raw = crypto::derive_keys(version, aead, secret);
+  half.secret = crypto::Secret(secret);
+  half.key = protector.make_packet_key(half.raw);
+  half.header = protector.make_header_key(half.raw);
+  if (direction == crypto::Direction::kRead) {
+    read_.secret = crypto::next_secret(version_, read_.secret.bytes());
+    read_.raw = crypto::derive_next_keys(version_, read_.raw, read_.secret.bytes());
+    next_read_ = protector.make_packet_key(read_.raw);
+  }
+}
+
+OneRttKeys::Phase OneRttKeys::phase_of(bool bit, uint64_t number, Instant now) const {
+  if (bit == read_.phase) return Phase::kCurrent;
+  // RFC 9001 section 6.5: the number tells a packet that was delayed from one that begins the next phase.
+  return previous_read_ && now < previous_until_ && number < lowest_in_phase_ ? Phase::kPrevious : Phase::kNext;
+}
+
+const crypto::PacketKey* OneRttKeys::read_key(Phase phase) const {
+  if (phase == Phase::kCurrent) return read_.key.get();
+  return phase == Phase::kNext ? next_read_.get() : previous_read_.get();
+}
+
+bool OneRttKeys::on_opened(Phase phase, uint64_t number, Instant keep_previous_until,
+                           crypto::PacketProtector& protector) {
+  if (phase == Phase::kCurrent) lowest_in_phase_ = std::min(lowest_in_phase_, number);
+  if (phase != Phase::kNext) return false;
+  advance_read(protector);
+  previous_until_ = keep_previous_until;
+  lowest_in_phase_ = number;
+  if (write_.phase != read_.phase) advance_write(protector);
+  return true;
+}
+
+void OneRttKeys::advance_read(crypto::PacketProtector& protector) {
+  previous_read_ = std::move(read_.key);
+  read_.key = std::move(next_read_);
+  read_.phase = !read_.phase;
+  read_.secret = crypto::next_secret(version_, read_.secret.bytes());
+  read_.raw = crypto::derive_next_keys(version_, read_.raw, read_.secret.bytes());
+  next_read_ = protector.make_packet_key(read_.raw);
+}
+
+void OneRttKeys::advance_write(crypto::PacketProtector& protector) {
+  write_.secret = crypto::next_secret(version_, write_.secret.bytes());
+  write_.raw = crypto::derive_next_keys(version_, write_.raw, write_.secret.bytes());
+  previous_write_ = std::move(write_.key);
+  write_.key = protector.make_packet_key(write_.raw);
+  write_.phase = !write_.phase;
+  sealed_ = 0;
+}
+
+bool OneRttKeys::before_seal(uint64_t number, uint64_t largest_acked, bool may_update,
+                             crypto::PacketProtector& protector) {
+  // RFC 9001 section 6.1: not before the last update is over and a packet of the present phase was acknowledged.
+  const bool settled =
+      read_.phase == write_.phase && largest_acked != ~uint64_t{0} && largest_acked >= first_sent_in_phase_;
+  if (sealed_ >= update_after_ && may_update && settled) advance_write(protector);
+  if (sealed_ == 0) first_sent_in_phase_ = number;
+  return ++sealed_ <= kSealLimit || write_.raw.aead == crypto::Aead::kChaCha20Poly1305;
+}
+
+bool OneRttKeys::on_open_failed() { return ++failed_ < open_failure_limit(read_.raw.aead); }
+
+void OneRttKeys::drop_previous(Instant now) {
+  if (previous_read_ && now >= previous_until_) previous_read_.reset();
+}
+
+}  // namespace viaduct::quic

@@ -1,0 +1,82 @@
+// What is known of one path to a peer: whether it was validated, and how much may be sent on it until then.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "base/instant.h"
+#include "base/packet.h"
+#include "base/random.h"
+#include "engine/wire/frames.h"
+
+namespace viaduct::quic {
+
+struct PathState {
+  // Challenges that were sent and may still be answered (RFC 9000 section 8.2.4).
+  static constexpr size_t kChallenges = 3;
+
+  Path path;
+  bool validated = false;
+  uint64_t received = 0;  // bytes of UDP payload, until it is validated
+  uint64_t sent = 0;
+
+  // RFC 9000 section 8: three times what came.
+  uint64_t budget() const {
+    if (validated) return ~uint64_t{0};
+    return received * 3 > sent ? received * 3 - sent : 0;
+  }
+
+  // --- validation (RFC 9000 section 8.2) ---
+  std::array<PathData, kChallenges> challenges{};
+  uint8_t challenge_count = 0;
+  bool challenge_due = false;
+  Instant retry_at = Instant::never();  // when the next challenge is due
+  Instant give_up_at = Instant::never();
+
+  // A challenge with new data, which no one can guess.
+  const PathData& next_challenge(Random& random) {
+    PathData& data = challenges[challenge_count++ % kChallenges];
+    random.fill(data);
+    return data;
+  }
+  bool is_answer(const PathData& data) const {
+    const auto end = challenges.begin() + std::min<size_t>(challenge_count, kChallenges);
+    return std::find(challenges.begin(), end, data) != end;
+  }
+  void on_validated() {
+    validated = true;
+    challenge_due = false;
+    challenge_count = 0;
+    retry_at = give_up_at = Instant::never();
+  }
+};
+
+// Answers to PATH_CHALLENGE that wait to be sent, each on the path that its challenge came by. Bounded: the newest
+// ones are kept, a peer that sends more challenges gets fewer answers (RFC 9000 section 8.2.2 asks for one each,
+// and nobody needs more).
+struct PathResponses {
+  static constexpr size_t kMax = 4;
+  struct Response {
+    Path path;
+    PathData data{};
+    uint64_t challenge_size = 0;  // of the datagram that brought it: what a path that is not known may be charged for
+  };
+
+  void add(const Response& response) {
+    if (count == kMax) std::move(waiting.begin() + 1, waiting.end(), waiting.begin()), --count;
+    waiting[count++] = response;
+  }
+  Response take() {
+    const Response first = waiting[0];
+    std::move(waiting.begin() + 1, waiting.begin() + count, waiting.begin());
+    --count;
+    return first;
+  }
+  bool empty() const { return count == 0; }
+
+  std::array<Response, kMax> waiting{};
+  uint8_t count = 0;
+};
+
+}  // namespace viaduct::quic

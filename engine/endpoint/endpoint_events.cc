@@ -1,0 +1,77 @@
+// Commands in, TLS on, events out.
+#include "engine/endpoint/shard.h"
+
+namespace viaduct::quic {
+
+void Shard::run_commands(Instant now) {
+  for (unsigned i = 0; i < config.commands_per_loop; ++i) {
+    if (!waiting_command_) {
+      Command next;
+      if (!channel.commands.pop(next)) return;
+      waiting_command_ = next;
+    }
+    // One that finds no memory waits, and those behind it: memory comes back as peers acknowledge.
+    if (!run_command(*waiting_command_, now)) return;
+    waiting_command_.reset();
+  }
+}
+
+// False where it must be repeated.
+bool Shard::run_command(const Command& command, Instant now) {
+  Connection* connection = connections.get({command.connection.index, command.connection.generation});
+  if (command.type == CommandType::kConsume) {
+    const Consumed consumed = streams.received.consume(command.token);
+    if (connection) connection->on_consumed(consumed);
+    return true;
+  }
+  if (!connection || connection->state() != Connection::State::kOpen) {
+    if (command.chunk && !return_chunk(command)) return false;
+    stats.commands_ignored.add();
+    return true;
+  }
+  return connection->execute(command, now);
+}
+
+// Hands a write back at once. Its connection is gone or going; what it owned was handed back before or comes
+// by itself.
+bool Shard::return_chunk(const Command& command) {
+  if (channel.events.room() == 0) return false;
+  channel.events.push(Event{.type = EventType::kReleased,
+                            .connection = command.connection,
+                            .length = command.length,
+                            .stream = command.stream,
+                            .chunk = command.chunk});
+  return true;
+}
+
+void Shard::run_tls(Instant now) {
+  for (unsigned step = 0; step < config.tls_steps_per_loop; ++step) {
+    Connection* connection = in_tls_.pop_front();
+    if (!connection) return;
+    if (connection->run_tls(now)) in_tls_.push_back(*connection);
+    want_send(*connection);
+    destroy_if_finished(*connection);
+  }
+}
+
+void Shard::deliver_events() {
+  while (Connection* connection = to_tell_.pop_front()) {
+    const bool all = connection->deliver_events(channel.events);
+    if (!all) {
+      to_tell_.push_back(*connection);
+      stats.events_delayed.add();
+      return;
+    }
+    destroy_if_finished(*connection);
+  }
+}
+
+void Shard::destroy_if_finished(Connection& connection) {
+  if (!connection.is_finished()) return;
+  stats.connections_closed.add();
+  const ConnectionHandle handle = connection.handle();
+  by_index_[handle.index] = nullptr;
+  connections.release({handle.index, handle.generation});
+}
+
+}  // namespace viaduct::quic

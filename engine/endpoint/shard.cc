@@ -1,0 +1,144 @@
+#include "engine/endpoint/shard.h"
+
+#include <algorithm>
+
+namespace viaduct::quic {
+namespace {
+
+// Packets with their frames that fit one block of the recovery's pool, at least.
+constexpr size_t kPacketsPerBlock = BlockPool::kBlockSize / 64;
+
+SipKey random_key(Random& random) {
+  SipKey key;
+  random.fill(key);
+  return key;
+}
+
+StreamCapacities capacities_of(const EndpointConfig& config) {
+  return {.streams = static_cast<uint32_t>(config.max_streams),
+          .writes = static_cast<uint32_t>(config.max_writes),
+          .ranges = static_cast<uint32_t>(config.max_streams * 2),
+          .receive_blocks = static_cast<uint32_t>(config.receive_slab_bytes / ReceiveBlock::kSize)};
+}
+
+EndpointConfig checked(EndpointConfig config) {
+  config.active_connection_ids = std::clamp<uint64_t>(config.active_connection_ids, 2, LocalIds::kMax);
+  config.max_udp_payload = std::max<uint16_t>(config.max_udp_payload, kMinInitialDatagram);
+  return config;
+}
+
+}  // namespace
+
+Shard::Shard(const EndpointConfig& given, const EndpointServices& given_services)
+    : config(checked(given)),
+      services(given_services),
+      blocks(static_cast<uint32_t>(config.max_sent_packets / kPacketsPerBlock + kPacketSpaces * config.max_half_open)),
+      streams(capacities_of(config), services.random.u64()),
+      handshakes(static_cast<uint32_t>(config.max_half_open)),
+      connections(static_cast<uint32_t>(config.max_connections)),
+      ids(config.max_connections * (config.active_connection_ids + 1), random_key(services.random)),
+      reset_tokens(config.max_connections, random_key(services.random)),
+      own_tokens(services.stateless_reset_key),
+      channel(config.event_slots, config.command_slots),
+      by_index_(config.max_connections, nullptr),
+      batch_(services.protector, std::max<size_t>(config.max_udp_payload, kMinInitialDatagram)),
+      replies_(config.stateless_replies_per_second) {
+  released_.reserve(config.max_held_packets + 4 * kBurst);
+}
+
+Shard::~Shard() = default;
+
+void Shard::want_send(Connection& connection) {
+  if (!connection.ListNode<ConnectionsToSend>::is_linked()) to_send_.push_back(connection);
+}
+void Shard::want_tell(Connection& connection) {
+  if (!connection.ListNode<ConnectionsToTell>::is_linked()) to_tell_.push_back(connection);
+}
+void Shard::want_tls(Connection& connection) {
+  if (!connection.ListNode<ConnectionsInTls>::is_linked()) in_tls_.push_back(connection);
+}
+
+std::optional<ConnectionId> Shard::mint() const {
+  const uint8_t octet = services.shards.octet_for(services.shard, services.random);
+  return services.connection_ids.mint(services.random, octet);
+}
+
+std::optional<ConnectionId> Shard::mint_id(const Connection& connection) {
+  const auto id = mint();
+  if (!ids.insert(*id, index_of(connection))) return std::nullopt;
+  return id;
+}
+
+bool Shard::may_mint() const {
+  return services.connection_ids.routable() ||
+         services.connection_ids.length() == flowsteer::ConnectionIdCodec::kUnroutableLength;
+}
+
+bool Shard::hold(Packet& packet) {
+  if (held_packets >= config.max_held_packets) return false;
+  if (packet.references++ == 0) ++held_packets;
+  return true;
+}
+
+void Shard::drop(Packet& packet) {
+  if (--packet.references > 0) return;
+  --held_packets;
+  released_.push_back(&packet);
+}
+
+std::span<Packet*> Shard::take_released() {
+  released_taken_ = true;
+  return released_;
+}
+
+void Shard::check_owner() {
+  static thread_local char this_thread;
+  if (!owner_) owner_ = &this_thread;
+  if (owner_ != &this_thread) stats.owner_violations.add();
+  // What released() gave out is the caller's now.
+  if (released_taken_) released_.clear();
+  released_taken_ = false;
+}
+
+void Shard::step(Instant now) {
+  check_owner();
+  run_commands(now);
+  run_tls(now);
+  wheel.expire(now, [&](TimerNode& node) {
+    auto& connection = static_cast<Connection&>(node);
+    connection.on_timer(now);
+    destroy_if_finished(connection);
+  });
+  deliver_events();
+}
+
+Instant Shard::deadline() const {
+  const bool has_work = !to_send_.empty() || !in_tls_.empty() || !replies_.empty() || !to_tell_.empty() ||
+                        waiting_command_ || !channel.commands.empty();
+  return has_work ? Instant() : wheel.next_deadline();
+}
+
+void Shard::shut_down(Instant now) {
+  shutting_down_ = true;
+  connections.for_each([&](Handle, Connection& connection) {
+    connection.close({}, now);
+    destroy_if_finished(connection);
+  });
+}
+
+std::vector<PoolGauge> Shard::gauges() const {
+  const auto of_pool = [](std::string_view name, const auto& pool) {
+    return PoolGauge{name, pool.use().used(), pool.use().high_water(), pool.capacity(), pool.use().refused()};
+  };
+  return {of_pool("connections", connections),
+          of_pool("handshakes", handshakes),
+          {"connection-ids", ids.size(), ids.high_water(), ids.capacity(), ids.refused()},
+          of_pool("streams", streams.table),
+          of_pool("writes", streams.writes),
+          of_pool("ranges", streams.ranges),
+          of_pool("receive-blocks", streams.received),
+          of_pool("packet-records", blocks),
+          {"held-packets", held_packets, held_packets, config.max_held_packets, 0}};
+}
+
+}  // namespace viaduct::quic

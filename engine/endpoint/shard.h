@@ -1,0 +1,129 @@
+// Everything that the connections of one shard share, and the passes over them: what is behind Endpoint.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/intrusive_list.h"
+#include "base/pool.h"
+#include "base/random.h"
+#include "base/timing_wheel.h"
+#include "base/verdict.h"
+#include "engine/connection/connection.h"
+#include "engine/connection/packet_part.h"
+#include "engine/connection/seal_batch.h"
+#include "engine/endpoint/cid_index.h"
+#include "engine/endpoint/endpoint.h"
+#include "engine/endpoint/stateless_replies.h"
+#include "engine/recovery/block_pool.h"
+#include "engine/stream/stream_resources.h"
+#include "flowsteer/connection_id_codec.h"
+#include "flowsteer/invariants.h"
+#include "flowsteer/shard_map.h"
+
+namespace viaduct::quic {
+
+class Shard {
+ public:
+  Shard(const EndpointConfig& config, const EndpointServices& services);
+  ~Shard();
+
+  // --- the passes, as endpoint.h describes them ---
+  void ingest(std::span<Packet*> datagrams, Instant now);
+  void step(Instant now);
+  size_t build(std::span<Packet*> packets, Instant now);
+  std::span<Packet*> take_released();
+  Instant deadline() const;
+  std::optional<ConnectionHandle> connect(const ConnectOptions& options, Instant now);
+  void shut_down(Instant now);
+  bool is_empty() const { return connections.used() == 0 && held_packets == 0; }
+  std::vector<PoolGauge> gauges() const;
+
+  // --- for connections ---
+  void want_send(Connection& connection);
+  void want_tell(Connection& connection);
+  void want_tls(Connection& connection);
+  // A new connection ID of ours for it, in the index; empty where the index is full.
+  std::optional<ConnectionId> mint_id(const Connection& connection);
+  // Whether a balancer could read another ID; if not, a connection keeps the one it has.
+  bool may_mint() const;
+  void forget_id(const ConnectionId& id) { ids.erase(id); }
+  // Keeps a received packet beyond its pass; false at the limit. Each hold() is followed by one drop().
+  bool hold(Packet& packet);
+  void drop(Packet& packet);
+  uint32_t index_of(const Connection& connection) const { return connection.handle().index; }
+
+  const EndpointConfig config;
+  const EndpointServices services;
+  BlockPool blocks;
+  StreamResources streams;
+  Pool<Handshake> handshakes;
+  Pool<Connection> connections;
+  CidIndex ids;           // ours, and the first of each client
+  CidIndex reset_tokens;  // of our peers, as IDs of 16 bytes
+  ResetTokens own_tokens;
+  TimingWheel wheel;
+  AppChannel channel;
+  VerdictCounters verdicts;
+  EndpointStats stats;
+  size_t held_packets = 0;
+  std::array<PacketPart, kPacketSpaces> parts;  // of the datagram being built
+
+ private:
+  // A datagram on its way through ingest().
+  struct Arrival {
+    Packet* packet = nullptr;
+    flowsteer::InvariantHeader header;
+    uint32_t connection = CidIndex::kNone;
+  };
+  struct OneRttBurst;
+
+  // endpoint_ingest.cc
+  void ingest_burst(std::span<Packet*> burst, Instant now);
+  void receive_one_rtt(OneRttBurst& burst, Instant now);
+  void unmask_one_rtt(OneRttBurst& burst, Instant now);
+  Verdict receive_slowly(Arrival& arrival, Instant now);
+  Verdict receive_for(Connection& connection, Arrival& arrival, Instant now);
+  Verdict verdict_of(const DatagramOutcome& outcome) const;
+  bool is_stateless_reset(const StatelessResetToken& tail, Instant now);
+  void finish_datagram(Packet& packet, Verdict verdict);
+
+  // endpoint_accept.cc
+  Verdict receive_unknown(Arrival& arrival, Instant now);
+  Verdict receive_unknown_long(Arrival& arrival, Instant now);
+  Verdict accept(Packet& datagram, const PacketHeader& header, Instant now);
+  Connection* make_connection(const ConnectionStart& start, LevelKeys keys, Instant now);
+  std::optional<ConnectionId> mint() const;
+
+  // endpoint_events.cc
+  void run_commands(Instant now);
+  bool run_command(const Command& command, Instant now);
+  bool return_chunk(const Command& command);
+  void run_tls(Instant now);
+  void deliver_events();
+  void destroy_if_finished(Connection& connection);
+
+  // endpoint_build.cc
+  size_t build_burst(std::span<Packet*> packets, Instant now);
+
+  void check_owner();
+
+  IntrusiveList<Connection, ConnectionsToSend> to_send_;
+  IntrusiveList<Connection, ConnectionsToTell> to_tell_;
+  IntrusiveList<Connection, ConnectionsInTls> in_tls_;
+  std::vector<Connection*> by_index_;
+  SealBatch batch_;
+  StatelessReplies replies_;
+  std::vector<Packet*> released_;
+  bool released_taken_ = false;
+  std::optional<Command> waiting_command_;
+  bool shutting_down_ = false;
+  const void* owner_ = nullptr;
+
+  friend class Connection;
+};
+
+}  // namespace viaduct::quic
