@@ -23,11 +23,13 @@ class Pacer {
   void set_rate(uint64_t window, Duration smoothed_rtt, bool slow_start, Instant now);
 
   // Whether a packet may be sent now.
-  bool may_send(Instant now) const { return bytes_per_ns_ == 0 || credit_at(now) > 0; }
+  bool may_send(Instant now) const {
+    return bytes_per_ns_ == 0 || credit_at(now) >= static_cast<double>(max_datagram_size_);
+  }
   // When to look again: `now` if a packet may be sent; otherwise when the bucket holds enough for a few, so that a fast
   // connection does not wake for each.
   Instant next_send_time(Instant now) const;
-  // Takes the packet's bytes; the bucket may go below empty by the last packet, or by probes.
+  // Takes the packet's bytes; probes, which do not wait, may take the bucket below empty.
   void on_sent(uint64_t bytes, Instant now);
 
   // Bytes per second; 0 before set_rate(), which means no limit.

@@ -1,6 +1,7 @@
 #include "engine/recovery/ack_ranges.h"
 
 #include <algorithm>
+#include <memory>
 
 namespace viaduct::quic {
 
@@ -78,10 +79,9 @@ void AckRanges::drop_lowest(size_t count) {
 
 bool AckRanges::draw_block() {
   if (ranges_ != inline_.data()) return false;
-  auto* block = static_cast<PacketRange*>(pool_->take());
+  uint8_t* block = pool_->acquire();
   if (block == nullptr) return false;
-  std::copy(ranges_, ranges_ + count_, block);
-  ranges_ = block;
+  ranges_ = std::uninitialized_copy(ranges_, ranges_ + count_, reinterpret_cast<PacketRange*>(block)) - count_;
   return true;
 }
 
@@ -89,7 +89,7 @@ bool AckRanges::draw_block() {
 void AckRanges::release_block() {
   if (ranges_ == inline_.data()) return;
   std::copy(ranges_, ranges_ + count_, inline_.data());
-  pool_->give(ranges_);
+  pool_->release(reinterpret_cast<uint8_t*>(ranges_));
   ranges_ = inline_.data();
 }
 

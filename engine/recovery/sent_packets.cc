@@ -1,6 +1,7 @@
 #include "engine/recovery/sent_packets.h"
 
 #include <algorithm>
+#include <new>
 
 namespace viaduct::quic {
 
@@ -47,7 +48,7 @@ bool SentPackets::has_room() {
 
 SentPackets::Block* SentPackets::append_block() {
   if (!has_room()) return nullptr;
-  auto* block = static_cast<Block*>(pool_->take());
+  auto* block = new (pool_->acquire()) Block;
   static_cast<BlockHead&>(*block) = {.next = nullptr, .first = next_number_};
   (tail_ == nullptr ? front_ : tail_->next) = block;
   tail_ = block;
@@ -137,7 +138,7 @@ uint64_t SentPackets::lowest_outstanding() const {
 void SentPackets::unlink(Block* previous, Block* block) {
   (previous == nullptr ? front_ : previous->next) = block->next;
   if (tail_ == block) tail_ = previous;
-  pool_->give(block);
+  pool_->release(reinterpret_cast<const uint8_t*>(block));
   --blocks_;
 }
 
