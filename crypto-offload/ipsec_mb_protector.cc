@@ -5,6 +5,7 @@
 
 #include "crypto-offload/aes_ni.h"
 #include "crypto-offload/chacha_masks.h"
+#include "crypto-offload/gcm_schedules.h"
 #include "crypto-offload/nonce.h"
 #include "crypto-offload/openssl_protector.h"
 
@@ -29,18 +30,22 @@ struct GcmFunctions {
 
 class IpsecMbPacketKey final : public PacketKey {
  public:
-  explicit IpsecMbPacketKey(const RawKeys& keys) : iv(keys.iv) { aead = keys.aead; }
+  IpsecMbPacketKey(const RawKeys& keys, GcmSchedules& schedules) : iv(keys.iv), schedules_(schedules) {
+    aead = keys.aead;
+    key.raw = keys.key;
+  }
   ~IpsecMbPacketKey() override {
     OPENSSL_cleanse(iv.data(), iv.size());
-    OPENSSL_cleanse(&gcm, sizeof gcm);
-    OPENSSL_cleanse(chacha_key.data(), chacha_key.size());
+    schedules_.drop(key);
   }
 
   Nonce iv;
   const GcmFunctions* functions = nullptr;  // null: ChaCha20-Poly1305
-  std::array<uint8_t, kMaxKeySize> chacha_key{};
-  std::unique_ptr<PacketKey> reference;  // set where OpenSSL does this key's work
-  alignas(64) gcm_key_data gcm{};
+  mutable GcmKey key;                       // of ChaCha20-Poly1305, only its raw bytes
+  std::unique_ptr<PacketKey> reference;     // set where OpenSSL does this key's work
+
+ private:
+  GcmSchedules& schedules_;
 };
 
 class IpsecMbHeaderKey final : public HeaderKey {
@@ -107,9 +112,10 @@ using Manager = std::unique_ptr<IMB_MGR, ManagerFree>;
 
 class IpsecMbProtector final : public PacketProtector {
  public:
-  IpsecMbProtector(Manager manager, std::string_view name)
+  IpsecMbProtector(Manager manager, std::string_view name, const ProtectorOptions& options)
       : manager_(std::move(manager)),
         name_(name),
+        schedules_(options.schedules),
         gcm_128_{manager_->gcm128_enc,        manager_->gcm128_dec,          manager_->gcm128_init,
                  manager_->gcm128_enc_update, manager_->gcm128_enc_finalize, manager_->gcm128_pre},
         gcm_256_{manager_->gcm256_enc,        manager_->gcm256_dec,          manager_->gcm256_init,
@@ -121,16 +127,12 @@ class IpsecMbProtector final : public PacketProtector {
   std::string_view name() const override { return name_; }
 
   std::unique_ptr<PacketKey> make_packet_key(const RawKeys& keys) override {
-    auto key = std::make_unique<IpsecMbPacketKey>(keys);
-    if (keys.aead == Aead::kChaCha20Poly1305) {
-      if (reference_) {
-        key->reference = reference_->make_packet_key(keys);
-      } else {
-        key->chacha_key = keys.key;
-      }
-    } else {
+    auto key = std::make_unique<IpsecMbPacketKey>(keys, schedules_);
+    if (keys.aead != Aead::kChaCha20Poly1305) {
       key->functions = keys.aead == Aead::kAes128Gcm ? &gcm_128_ : &gcm_256_;
-      key->functions->expand(keys.key.data(), &key->gcm);
+      key->key.expand = key->functions->expand;
+    } else if (reference_) {
+      key->reference = reference_->make_packet_key(keys);
     }
     return key;
   }
@@ -140,14 +142,15 @@ class IpsecMbProtector final : public PacketProtector {
   }
 
   void seal(std::span<SealJob> jobs) override {
-    for (SealJob& job : jobs) {
-      const auto& key = *static_cast<const IpsecMbPacketKey*>(job.key);
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      prefetch_ahead(jobs, i);
+      const auto& key = key_of(jobs[i]);
       if (key.functions != nullptr) {
-        seal_gcm(key, job);
+        seal_gcm(key, jobs[i]);
       } else if (!key.reference) {
-        seal_chacha(key, job);
+        seal_chacha(key, jobs[i]);
       } else {
-        SealJob passed_on = job;
+        SealJob passed_on = jobs[i];
         passed_on.key = key.reference.get();
         reference_->seal({&passed_on, 1});
       }
@@ -155,8 +158,10 @@ class IpsecMbProtector final : public PacketProtector {
   }
 
   void open(std::span<OpenJob> jobs) override {
-    for (OpenJob& job : jobs) {
-      const auto& key = *static_cast<const IpsecMbPacketKey*>(job.key);
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      prefetch_ahead(jobs, i);
+      OpenJob& job = jobs[i];
+      const auto& key = key_of(job);
       if (key.reference) {
         OpenJob passed_on = job;
         passed_on.key = key.reference.get();
@@ -192,29 +197,44 @@ class IpsecMbProtector final : public PacketProtector {
     chacha.flush();
   }
 
+  ScheduleUse schedule_use() const override { return schedules_.use(); }
+
  private:
+  template <class Job>
+  static const IpsecMbPacketKey& key_of(const Job& job) {
+    return *static_cast<const IpsecMbPacketKey*>(job.key);
+  }
+
+  // While one packet is worked on, the expanded key of the next comes from memory, and the key of the one after it.
+  template <class Job>
+  void prefetch_ahead(std::span<Job> jobs, size_t i) const {
+    if (i + 2 < jobs.size()) __builtin_prefetch(&key_of(jobs[i + 2]).key.slot);
+    if (i + 1 < jobs.size()) schedules_.prefetch(key_of(jobs[i + 1]).key);
+  }
+
   void seal_gcm(const IpsecMbPacketKey& key, const SealJob& job) {
     const GcmFunctions& gcm = *key.functions;
+    const gcm_key_data& schedule = schedules_.get(key.key);
     const Nonce nonce = make_nonce(key.iv, job.packet_number);
     const Bytes& first = job.in[0];
     if (job.in[1].empty() && job.in[2].empty()) {
-      gcm.encrypt(&key.gcm, &gcm_context_, job.out, not_null(first), first.size(), nonce.data(),
+      gcm.encrypt(&schedule, &gcm_context_, job.out, not_null(first), first.size(), nonce.data(),
                   not_null(job.associated_data), job.associated_data.size(), job.out + first.size(), kTagSize);
       return;
     }
-    gcm.init(&key.gcm, &gcm_context_, nonce.data(), not_null(job.associated_data), job.associated_data.size());
+    gcm.init(&schedule, &gcm_context_, nonce.data(), not_null(job.associated_data), job.associated_data.size());
     uint8_t* out = job.out;
     for (const Bytes span : job.in) {
       if (span.empty()) continue;
-      gcm.encrypt_update(&key.gcm, &gcm_context_, out, span.data(), span.size());
+      gcm.encrypt_update(&schedule, &gcm_context_, out, span.data(), span.size());
       out += span.size();
     }
-    gcm.encrypt_finalize(&key.gcm, &gcm_context_, out, kTagSize);
+    gcm.encrypt_finalize(&schedule, &gcm_context_, out, kTagSize);
   }
 
   void seal_chacha(const IpsecMbPacketKey& key, const SealJob& job) {
     const Nonce nonce = make_nonce(key.iv, job.packet_number);
-    const uint8_t* raw = key.chacha_key.data();
+    const uint8_t* raw = key.key.raw.data();
     IMB_CHACHA20_POLY1305_INIT(manager_.get(), raw, &chacha_context_, nonce.data(), not_null(job.associated_data),
                                job.associated_data.size());
     uint8_t* out = job.out;
@@ -233,10 +253,10 @@ class IpsecMbProtector final : public PacketProtector {
     const Bytes aad = job.associated_data;
     uint8_t tag[kTagSize];
     if (key.functions != nullptr) {
-      key.functions->decrypt(&key.gcm, &gcm_context_, text.data(), text.data(), text.size(), nonce.data(),
-                             not_null(aad), aad.size(), tag, kTagSize);
+      key.functions->decrypt(&schedules_.get(key.key), &gcm_context_, text.data(), text.data(), text.size(),
+                             nonce.data(), not_null(aad), aad.size(), tag, kTagSize);
     } else {
-      const uint8_t* raw = key.chacha_key.data();
+      const uint8_t* raw = key.key.raw.data();
       IMB_CHACHA20_POLY1305_INIT(manager_.get(), raw, &chacha_context_, nonce.data(), not_null(aad), aad.size());
       if (!text.empty()) {
         IMB_CHACHA20_POLY1305_DEC_UPDATE(manager_.get(), raw, &chacha_context_, text.data(), text.data(), text.size());
@@ -248,6 +268,7 @@ class IpsecMbProtector final : public PacketProtector {
 
   Manager manager_;
   std::string_view name_;
+  GcmSchedules schedules_;
   GcmFunctions gcm_128_;
   GcmFunctions gcm_256_;
   std::unique_ptr<PacketProtector> reference_;
@@ -278,12 +299,12 @@ Manager make_manager(IpsecMbClass instructions) {
 
 }  // namespace
 
-std::unique_ptr<PacketProtector> make_ipsec_mb_protector(IpsecMbClass instructions) {
+std::unique_ptr<PacketProtector> make_ipsec_mb_protector(IpsecMbClass instructions, const ProtectorOptions& options) {
   static constexpr std::string_view kNames[] = {"ipsec-mb", "ipsec-mb-sse", "ipsec-mb-avx2", "ipsec-mb-avx512"};
   if (!aes_ni::usable()) return nullptr;
   Manager manager = make_manager(instructions);
   if (!manager) return nullptr;
-  return std::make_unique<IpsecMbProtector>(std::move(manager), kNames[static_cast<size_t>(instructions)]);
+  return std::make_unique<IpsecMbProtector>(std::move(manager), kNames[static_cast<size_t>(instructions)], options);
 }
 
 }  // namespace viaduct::crypto

@@ -5,16 +5,16 @@
 
 namespace viaduct::crypto {
 
-std::unique_ptr<PacketProtector> make_protector(std::string_view name) {
+std::unique_ptr<PacketProtector> make_protector(std::string_view name, const ProtectorOptions& options) {
   if (name.empty()) {
-    auto best = make_ipsec_mb_protector(IpsecMbClass::kBest);
+    auto best = make_ipsec_mb_protector(IpsecMbClass::kBest, options);
     return best ? std::move(best) : make_openssl_protector();
   }
   if (name == "openssl") return make_openssl_protector();
-  if (name == "ipsec-mb") return make_ipsec_mb_protector(IpsecMbClass::kBest);
-  if (name == "ipsec-mb-sse") return make_ipsec_mb_protector(IpsecMbClass::kSse);
-  if (name == "ipsec-mb-avx2") return make_ipsec_mb_protector(IpsecMbClass::kAvx2);
-  if (name == "ipsec-mb-avx512") return make_ipsec_mb_protector(IpsecMbClass::kAvx512);
+  if (name == "ipsec-mb") return make_ipsec_mb_protector(IpsecMbClass::kBest, options);
+  if (name == "ipsec-mb-sse") return make_ipsec_mb_protector(IpsecMbClass::kSse, options);
+  if (name == "ipsec-mb-avx2") return make_ipsec_mb_protector(IpsecMbClass::kAvx2, options);
+  if (name == "ipsec-mb-avx512") return make_ipsec_mb_protector(IpsecMbClass::kAvx512, options);
   return nullptr;
 }
 

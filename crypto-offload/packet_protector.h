@@ -64,6 +64,19 @@ struct MaskJob {
   std::array<uint8_t, kMaskSize> mask{};
 };
 
+// A provider's cache of expanded keys. Keys without a place in it are expanded when they are used.
+struct ScheduleUse {
+  size_t capacity = 0;
+  size_t used = 0;
+  size_t high_water = 0;
+  uint64_t expanded = 0;  // how often a key was expanded: the misses
+  uint64_t evicted = 0;   // how often another key lost its place for it
+};
+
+struct ProtectorOptions {
+  size_t schedules = 4096;  // places for expanded keys, 1,280 bytes each where the provider keeps them apart
+};
+
 // One worker's packet protection. Calls are that worker's alone. The keys that it made go before it.
 class PacketProtector {
  public:
@@ -78,11 +91,14 @@ class PacketProtector {
   virtual void seal(std::span<SealJob> jobs) = 0;
   virtual void open(std::span<OpenJob> jobs) = 0;
   virtual void header_masks(std::span<MaskJob> jobs) = 0;
+
+  // All zero where the provider keeps every key expanded.
+  virtual ScheduleUse schedule_use() const { return {}; }
 };
 
 // The named provider, or with an empty name the best one that this CPU has and whose self-test passes.
 // Null for a name that is not known or not usable here.
-std::unique_ptr<PacketProtector> make_protector(std::string_view name = {});
+std::unique_ptr<PacketProtector> make_protector(std::string_view name = {}, const ProtectorOptions& options = {});
 
 class PacketKey {
  public:

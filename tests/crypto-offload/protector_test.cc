@@ -203,6 +203,44 @@ TEST_P(Protector, MasksBurstsOfMixedKeysLikeTheReference) {
   }
 }
 
+// Fewer places for expanded keys than there are keys: each comes back whenever it is needed, also within
+// one burst, and keys that go leave their place to others.
+TEST_P(Protector, ExpandsKeysThatLostTheirPlace) {
+  const size_t kKeys = 40;
+  const auto small = make_protector(GetParam(), {.schedules = 5});
+  const auto reference = make_protector("openssl");
+  std::vector<RawKeys> raw;
+  std::vector<std::unique_ptr<PacketKey>> keys, reference_keys;
+  for (size_t i = 0; i < kKeys; ++i) {
+    raw.push_back(random_keys(i % 2 == 0 ? Aead::kAes128Gcm : Aead::kAes256Gcm));
+    keys.push_back(small->make_packet_key(raw[i]));
+    reference_keys.push_back(reference->make_packet_key(raw[i]));
+  }
+  const auto text = random_bytes(100);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<SealJob> jobs(32), expected(32);
+    std::vector<std::array<uint8_t, 116>> out(32), expected_out(32);
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      const size_t key = below(kKeys);
+      if (below(10) == 0 && i == 0) keys[key] = small->make_packet_key(raw[key]);
+      jobs[i] = {keys[key].get(), i, {}, {text}, out[i].data()};
+      expected[i] = {reference_keys[key].get(), i, {}, {text}, expected_out[i].data()};
+    }
+    small->seal(jobs);
+    reference->seal(expected);
+    ASSERT_EQ(out, expected_out);
+  }
+  const ScheduleUse use = small->schedule_use();
+  if (use.capacity > 0) {
+    EXPECT_EQ(use.capacity, 5u);
+    EXPECT_EQ(use.high_water, 5u);
+    EXPECT_GT(use.evicted, 100u);
+    EXPECT_LE(use.used, use.capacity);
+  }
+  keys.clear();
+  EXPECT_EQ(small->schedule_use().used, 0u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Providers, Protector,
                          testing::Values("openssl", "ipsec-mb", "ipsec-mb-sse", "ipsec-mb-avx2", "ipsec-mb-avx512"),
                          [](const auto& parameter) {
