@@ -1,0 +1,123 @@
+#include "engine/recovery/ack_policy.h"
+
+#include <gtest/gtest.h>
+
+namespace viaduct::quic {
+namespace {
+
+constexpr Duration kDelay = Duration::milliseconds(25);
+
+Instant at(int64_t ms) { return Instant::from_ns(ms * 1'000'000); }
+
+class AckPolicyTest : public ::testing::Test {
+ protected:
+  explicit AckPolicyTest(PacketSpace space = PacketSpace::kApplication) : policy(space, kDelay) {}
+
+  void receive(uint64_t number, Instant now, bool eliciting = true, bool ce = false) {
+    ranges.insert(number, now);
+    policy.on_packet_received(number, eliciting, ce, ranges, now);
+  }
+
+  BlockPool pool{1};
+  AckRanges ranges{pool};
+  AckPolicy policy;
+};
+
+class HandshakeAckPolicyTest : public AckPolicyTest {
+ protected:
+  HandshakeAckPolicyTest() : AckPolicyTest(PacketSpace::kHandshake) {}
+};
+
+TEST_F(AckPolicyTest, OwesNothingAtFirst) {
+  EXPECT_FALSE(policy.due(at(1000)));
+  EXPECT_FALSE(policy.worth_sending());
+}
+
+// RFC 9000 section 13.2.2.
+TEST_F(AckPolicyTest, EverySecondPacketIsAcknowledgedAtOnce) {
+  receive(0, at(0));
+  EXPECT_FALSE(policy.due(at(0)));
+  receive(1, at(1));
+  EXPECT_TRUE(policy.due(at(1)));
+  policy.on_ack_sent();
+  EXPECT_FALSE(policy.due(at(1)));
+  receive(2, at(2));
+  EXPECT_FALSE(policy.due(at(2)));
+}
+
+// RFC 9000 section 13.2.1.
+TEST_F(AckPolicyTest, OnePacketIsAcknowledgedWithinMaxAckDelay) {
+  receive(0, at(10));
+  EXPECT_EQ(policy.deadline(), at(35));
+  EXPECT_FALSE(policy.due(at(34)));
+  EXPECT_TRUE(policy.due(at(35)));
+}
+
+TEST_F(AckPolicyTest, AnAckIsNotAcknowledged) {
+  for (uint64_t i = 0; i < 10; ++i) receive(i, at(0), false);
+  EXPECT_EQ(policy.deadline(), Instant::never());
+  EXPECT_TRUE(policy.worth_sending()) << "it may ride along";
+}
+
+TEST_F(AckPolicyTest, AGapIsReportedAtOnce) {
+  receive(0, at(0));
+  receive(1, at(0));
+  policy.on_ack_sent();
+  receive(3, at(1));
+  EXPECT_TRUE(policy.due(at(1)));
+}
+
+TEST_F(AckPolicyTest, AnOldGapIsNoReason) {
+  receive(0, at(0));
+  receive(2, at(0));
+  policy.on_ack_sent();
+  receive(3, at(1));
+  EXPECT_FALSE(policy.due(at(1)));
+}
+
+TEST_F(AckPolicyTest, ALatePacketIsReportedAtOnce) {
+  receive(0, at(0));
+  receive(2, at(0));
+  policy.on_ack_sent();
+  receive(1, at(1));
+  EXPECT_TRUE(policy.due(at(1)));
+}
+
+TEST_F(AckPolicyTest, AcksBetweenDataAreNoGap) {
+  receive(0, at(0));
+  receive(1, at(0), false);
+  receive(2, at(0), false);
+  policy.on_ack_sent();
+  receive(3, at(1));
+  EXPECT_FALSE(policy.due(at(1)));
+}
+
+TEST_F(AckPolicyTest, WhatWasForgottenIsNoGap) {
+  receive(0, at(0));
+  for (uint64_t i = 1; i < 5; ++i) receive(i, at(0), false);
+  policy.on_ack_sent();
+  ranges.forget_up_to(4);
+  receive(5, at(1));
+  EXPECT_FALSE(policy.due(at(1)));
+}
+
+TEST_F(AckPolicyTest, CongestionExperiencedIsReportedAtOnce) {
+  receive(0, at(0), true, true);
+  EXPECT_TRUE(policy.due(at(0)));
+}
+
+TEST_F(AckPolicyTest, TheThresholdCanBeRaised) {
+  policy.set_threshold(10);
+  for (uint64_t i = 0; i < 9; ++i) receive(i, at(0));
+  EXPECT_FALSE(policy.due(at(0)));
+  receive(9, at(0));
+  EXPECT_TRUE(policy.due(at(0)));
+}
+
+TEST_F(HandshakeAckPolicyTest, EveryPacketIsAcknowledgedAtOnce) {
+  receive(0, at(0));
+  EXPECT_TRUE(policy.due(at(0)));
+}
+
+}  // namespace
+}  // namespace viaduct::quic
