@@ -15,6 +15,8 @@ void RttEstimator::update(Duration latest, Duration ack_delay) {
   min_ = min_pending_ ? latest_ : std::min(min_, latest_);
   min_pending_ = false;
 
+  // A delay beyond the sample itself is not believed, however large the peer made it.
+  ack_delay = std::clamp(ack_delay, Duration(), latest_);
   const Duration adjusted = latest_ >= min_ + ack_delay ? latest_ - ack_delay : latest_;
   const Duration deviation = adjusted > smoothed_ ? adjusted - smoothed_ : smoothed_ - adjusted;
   variation_ = (variation_ * 3 + deviation) / 4;

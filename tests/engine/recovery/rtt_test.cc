@@ -38,6 +38,13 @@ TEST(Rtt, ADelayThatWouldUndercutTheMinimumIsIgnored) {
   EXPECT_EQ(rtt.smoothed(), Duration::microseconds(100'625));
 }
 
+TEST(Rtt, AnAbsurdDelayIsIgnored) {
+  RttEstimator rtt;
+  rtt.update(ms(100), ms(0));
+  rtt.update(ms(100), Duration::infinite());
+  EXPECT_EQ(rtt.smoothed(), ms(100));
+}
+
 TEST(Rtt, TheMinimumUsesNoDelayAndCanBeRestarted) {
   RttEstimator rtt;
   rtt.update(ms(100), ms(0));
