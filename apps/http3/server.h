@@ -58,6 +58,8 @@ class Server {
   void write(RequestId id, Chunk* chunk, uint32_t offset, uint32_t length);
   // The response cannot be finished: the stream is reset with H3_INTERNAL_ERROR.
   void fail(RequestId id);
+  // Writes of the response that are not released yet, its head's among them.
+  uint32_t writes_in_flight(RequestId id);
   // Handle of the connection a request belongs to, for those who keep accounts; empty where it is gone.
   std::optional<quic::ConnectionHandle> connection_of(RequestId id);
 

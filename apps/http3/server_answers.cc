@@ -69,6 +69,11 @@ size_t Server::room(RequestId id) {
   return most - std::min<size_t>(most, request->writes_in_flight);
 }
 
+uint32_t Server::writes_in_flight(RequestId id) {
+  const Request* request = requests_.get(id);
+  return request ? request->writes_in_flight : 0;
+}
+
 void Server::write(RequestId id, Chunk* chunk, uint32_t offset, uint32_t length) {
   Request* request = requests_.get(id);
   if (!request || request->send_done) return chunk->drop();

@@ -1,0 +1,203 @@
+#include "apps/origin/config.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <format>
+#include <fstream>
+#include <sstream>
+
+#include "apps/origin/config_reader.h"
+
+namespace viaduct::origin {
+namespace {
+
+constexpr uint64_t kGiB = uint64_t{1} << 30;
+
+// As DeviceConfig::parse() writes them.
+std::string device_text(const std::string& driver, const std::string& interface) {
+  return interface.empty() ? driver : driver + ":" + interface;
+}
+
+void read_device(TableReader& port, Config& config) {
+  std::string driver, interface, pci, arguments;
+  port.text("driver", driver);
+  port.text("interface", interface);
+  port.text("pci", pci);
+  port.text("driver_arguments", arguments);
+  if (pci.empty())
+    port.require("driver", "\"af_packet\", \"af_xdp\", \"tap\", \"memif\", \"ring\", \"null\" or \"pcap\"");
+  if (driver.empty() && pci.empty()) return;
+  auto device = net::DeviceConfig::parse(pci.empty() ? device_text(driver, interface) : pci);
+  if (!device) return port.fail(pci.empty() ? "driver" : "pci", device.error());
+  config.device = *device;
+  config.device.driver_arguments = arguments;
+  if (!pci.empty()) config.eal.pci_devices.push_back(pci);
+}
+
+void read_addresses(TableReader& port, Config& config) {
+  net::IpInterfaceConfig& ip = config.addresses;
+  port.require("addresses", "a list like [\"198.18.0.1/24\", \"2001:db8::1/64\"]");
+  port.parsed("addresses", [&](const std::string& text) -> std::string {
+    const auto address = net::LocalAddress::parse(text);
+    if (!address) return "an address with its prefix length, like \"198.18.0.1/24\"";
+    ip.addresses.push_back(*address);
+    return {};
+  });
+  port.parsed("gateways", [&](const std::string& text) -> std::string {
+    const auto address = IpAddress::parse(text);
+    if (!address) return "an address, like \"198.18.0.254\"";
+    std::optional<IpAddress>& slot = address->is_v4() ? ip.gateway4 : ip.gateway6;
+    if (slot) return "one gateway of a family";
+    slot = address;
+    return {};
+  });
+}
+
+void read_port(TableReader& port, Config& config) {
+  read_device(port, config);
+  read_addresses(port, config);
+  port.number("mtu", config.device.mtu, 1280, 9216);
+  port.number("rx_descriptors", config.device.rx_descriptors, 64, 32768);
+  port.number("tx_descriptors", config.device.tx_descriptors, 64, 32768);
+  port.flag("promiscuous", config.device.promiscuous);
+  uint16_t vlan = 0;
+  port.number("vlan", vlan, 1, 4094);
+  if (vlan != 0) config.addresses.vlan = vlan;
+  port.number("echo_per_second", config.addresses.echo_per_second, 0, 1'000'000);
+  port.number("neighbours", config.addresses.neighbours, 1, 65536);
+}
+
+void read_tls(TableReader& tls, Config& config) {
+  tls.require("certificate", "the file of the certificate chain (PEM)");
+  tls.require("key", "the file of the private key (PEM)");
+  tls.text("certificate", config.certificate_file);
+  tls.text("key", config.key_file);
+  tls.texts("alpn", config.alpn);
+  if (std::ranges::find(config.alpn, "h3") == config.alpn.end()) tls.fail("alpn", "expected a list with \"h3\" in it");
+  tls.text("key_log", config.key_log_file);
+  tls.text("protector", config.protector);
+}
+
+void read_content(TableReader& content, Config& config) {
+  content.require("root", "the folder that is served");
+  content.text("root", config.content.root);
+  content.size("store", config.content.store_bytes, 1 << 20, 1024 * kGiB);
+  content.size("segment", config.content.segment_size, 4096, 16 << 20);
+  content.number("files", config.content.max_files, 16, 1'000'000);
+  content.duration("freshness", config.content.freshness, Duration(), Duration::seconds(3600));
+  content.duration("longest_wait", config.content.longest_wait, Duration::milliseconds(1), Duration::seconds(60));
+  content.number("segments_ahead", config.site.last_window, 1, 4096);
+  config.site.first_window = std::min(config.site.first_window, config.site.last_window);
+}
+
+void read_transport(TableReader& transport, Config& config) {
+  static constexpr std::string_view kControllers[] = {"new-reno", "cubic"};
+  quic::EndpointConfig& t = config.transport;
+  transport.number("max_connections", t.max_connections, 1, 1 << 22);
+  transport.number("max_half_open", t.max_half_open, 1, 1 << 22);
+  transport.number("max_streams", t.max_streams, 16, 1 << 24);
+  transport.number("max_requests_per_connection", config.http.max_requests_per_connection, 1, 1 << 16);
+  transport.duration("idle_timeout", t.idle_timeout, Duration::milliseconds(100), Duration::seconds(3600));
+  transport.duration("handshake_timeout", t.handshake_timeout, Duration::milliseconds(100), Duration::seconds(60));
+  transport.size("connection_window", t.connection_window, 1 << 14, kGiB);
+  transport.size("stream_window", t.stream_window, 1 << 12, kGiB);
+  transport.number("max_udp_payload", t.max_udp_payload, 1200, 9000);
+  transport.size("receive_slab", t.receive_slab_bytes, 1 << 16, 16 * kGiB);
+  if (const auto controller = transport.choice("congestion", kControllers))
+    t.congestion = *controller == 0 ? quic::ControllerKind::kNewReno : quic::ControllerKind::kCubic;
+}
+
+void read_log(TableReader& log, Config& config) {
+  static constexpr std::string_view kLevels[] = {"error", "warning", "info", "debug"};
+  if (const auto level = log.choice("level", kLevels)) config.log_level = *parse_log_level(kLevels[*level]);
+  log.text("file", config.log_file);
+  log.duration("interval", config.log_interval, Duration(), Duration::seconds(86400));
+}
+
+void read_eal(TableReader& eal, Config& config) {
+  static constexpr std::string_view kHugepages[] = {"auto", "off", "on"};
+  eal.text("file_prefix", config.eal.file_prefix);
+  if (config.eal.file_prefix.empty() || config.eal.file_prefix.contains('/'))
+    eal.fail("file_prefix", "expected a name without slashes");
+  if (const auto pages = eal.choice("hugepages", kHugepages))
+    config.eal.hugepages = static_cast<net::Hugepages>(*pages);
+  eal.number("memory_mb", config.eal.memory_mb, 16, 1 << 20);
+  eal.text("log_level", config.eal.log_level);
+  eal.texts("arguments", config.eal.extra_arguments);
+}
+
+void read_all(TableReader& top, Config& config) {
+  static constexpr std::string_view kIdle[] = {"adaptive", "poll"};
+  static constexpr std::string_view kPinning[] = {"auto", "always", "never"};
+  top.number("workers", config.workers, 1, 64);
+  top.number("listen", config.listen_port, 1, 65535);
+  if (const auto idle = top.choice("idle", kIdle)) {
+    config.idle = *idle == 0 ? IdlePolicy::kAdaptive : IdlePolicy::kPoll;
+    config.device.idle = *idle == 0 ? net::IdlePolicy::kAdaptive : net::IdlePolicy::kPoll;
+  }
+  if (const auto pinning = top.choice("pin", kPinning)) {
+    config.pin_always = *pinning == 1;
+    config.pin_never = *pinning == 2;
+  }
+  top.duration("drain_limit", config.drain_limit, Duration(), Duration::seconds(3600));
+  const net::IdlePolicy idle = config.device.idle;
+  unsigned ports = 0;
+  top.require("port", "[[port]] with a driver and addresses");
+  top.tables("port", [&](TableReader& port) {
+    if (++ports > 1) port.fail("driver", "expected one [[port]]: a process serves one network device");
+    read_port(port, config);
+  });
+  config.device.idle = idle;
+  top.require("tls", "[tls] with certificate and key");
+  top.table("tls", [&](TableReader& tls) { read_tls(tls, config); });
+  top.require("content", "[content] with root");
+  top.table("content", [&](TableReader& content) { read_content(content, config); });
+  top.table("transport", [&](TableReader& transport) { read_transport(transport, config); });
+  top.table("log", [&](TableReader& log) { read_log(log, config); });
+  top.table("eal", [&](TableReader& eal) { read_eal(eal, config); });
+}
+
+// What follows from what was read.
+void derive(Config& config) {
+  config.device.queues = config.workers;
+  config.addresses.udp_ports = {{config.listen_port, config.listen_port}};
+  config.eal.program = "viaduct-origin";
+  config.http.max_connections = static_cast<uint32_t>(config.transport.max_connections);
+  config.http.max_requests = static_cast<uint32_t>(config.transport.max_streams);
+  config.http.max_writes_ahead = config.site.last_window;
+  config.site.max_requests = config.http.max_requests;
+  config.transport.max_streams_bidi = config.http.max_requests_per_connection;
+  // Each connection has our three streams and about as many of the client's beside its requests.
+  config.transport.max_streams += 8 * config.transport.max_connections;
+  const auto segments = static_cast<uint32_t>(config.content.store_bytes / config.content.segment_size);
+  config.site.max_held = std::max(1u, segments / 2 / config.workers);
+}
+
+}  // namespace
+
+std::expected<Config, std::vector<std::string>> parse_config(std::string_view text, const std::string& name) {
+  ConfigErrors errors(name);
+  Config config;
+  try {
+    const toml::table table = toml::parse(text, name);
+    TableReader top(table, "", errors);
+    read_all(top, config);
+  } catch (const toml::parse_error& problem) {
+    errors.add(problem.source(), "", std::format("expected TOML: {}", problem.description()));
+  }
+  if (!errors.empty()) return std::unexpected(errors.lines());
+  derive(config);
+  return config;
+}
+
+std::expected<Config, std::vector<std::string>> load_config(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  if (!in || in.fail())
+    return std::unexpected(std::vector{std::format("{}: cannot be read: {}", file, std::strerror(errno))});
+  return parse_config(text.str(), file);
+}
+
+}  // namespace viaduct::origin

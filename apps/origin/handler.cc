@@ -1,0 +1,94 @@
+#include "apps/origin/handler.h"
+
+#include <algorithm>
+
+namespace viaduct::origin {
+namespace {
+
+// Room of a chunk for a response's header section and a short text.
+constexpr uint32_t kHeadRoom = 1024;
+// Rounds of the application in one step, so that one burst's requests are answered with the next build.
+constexpr int kApplicationRounds = 4;
+
+quic::EndpointServices services(crypto::PacketProtector& protector, crypto::TlsContext& tls,
+                                flowsteer::ConnectionIdCodec& ids, const flowsteer::ShardMap& shards, unsigned worker,
+                                Random& random, const SharedState& shared) {
+  return {.protector = protector,
+          .tls_server = &tls,
+          .connection_ids = ids,
+          .shards = shards,
+          .shard = worker,
+          .random = random,
+          .stateless_reset_key = shared.stateless_reset_key};
+}
+
+// One head chunk for each response in progress, and some for control streams.
+uint32_t chunk_count(const Config& config) { return config.http.max_requests + 1024; }
+
+// A quarter of the store at most may be small files that workers keep at hand.
+uint32_t remembered_files(const Config& config) {
+  const size_t segments = config.content.store_bytes / config.content.segment_size;
+  return static_cast<uint32_t>(std::clamp<size_t>(segments / (4 * config.workers), 1, 1024));
+}
+
+}  // namespace
+
+std::unique_ptr<OriginHandler> OriginHandler::make(const Config& config, SharedState& shared, ContentLoader& loader,
+                                                   unsigned worker, std::unique_ptr<crypto::TlsContext> tls,
+                                                   std::string& error) {
+  auto protector = crypto::make_protector(config.protector);
+  if (!protector) {
+    error = "tls.protector: '" + config.protector + "' is not known or cannot be used on this CPU";
+    return nullptr;
+  }
+  return std::unique_ptr<OriginHandler>(
+      new OriginHandler(config, shared, loader, worker, std::move(tls), std::move(protector)));
+}
+
+OriginHandler::OriginHandler(const Config& config, SharedState& shared, ContentLoader& loader, unsigned worker,
+                             std::unique_ptr<crypto::TlsContext> tls,
+                             std::unique_ptr<crypto::PacketProtector> protector)
+    : shared_(shared),
+      tls_(std::move(tls)),
+      protector_(std::move(protector)),
+      random_(Random::from_system()),
+      shards_(shared.shard_secret, config.workers, flowsteer::id_length(std::nullopt)),
+      connection_ids_(std::nullopt, shared.shard_secret, worker, config.workers, random_),
+      chunks_(chunk_count(config), kHeadRoom),
+      content_(loader, worker, remembered_files(config)),
+      endpoint_(config.transport, services(*protector_, *tls_, connection_ids_, shards_, worker, random_, shared)),
+      site_(config.site, content_, shared.wall),
+      server_(config.http, endpoint_.channel(), chunks_, site_) {
+  site_.serve_through(server_);
+}
+
+void OriginHandler::step(Instant now) {
+  endpoint_.step(now);
+  follow_phase(now);
+  for (int round = 0; round < kApplicationRounds; ++round) {
+    const bool asked = server_.step(now);
+    const bool answered = site_.step(now);
+    if (!asked && !answered) break;
+    // What the application said is built into packets in this very round.
+    endpoint_.step(now);
+  }
+  connections_.store(server_.connections(), std::memory_order_relaxed);
+}
+
+void OriginHandler::follow_phase(Instant now) {
+  using Phase = SharedState::Phase;
+  const Phase phase = shared_.phase.load(std::memory_order_acquire);
+  if (phase == Phase::kServe) return;
+  server_.shut_down(now);
+  drained_.store(server_.connections() == 0, std::memory_order_release);
+  if (phase != Phase::kClose) return;
+  if (!is_closing_) endpoint_.shut_down(now);
+  is_closing_ = true;
+  empty_.store(server_.connections() == 0 && endpoint_.is_empty(), std::memory_order_release);
+}
+
+Instant OriginHandler::deadline() const {
+  return std::min({endpoint_.deadline(), server_.deadline(), site_.deadline()});
+}
+
+}  // namespace viaduct::origin
