@@ -46,7 +46,10 @@ Shard::Shard(const EndpointConfig& given, const EndpointServices& given_services
   released_.reserve(config.max_held_packets + 4 * kBurst);
 }
 
-Shard::~Shard() = default;
+// Connections give back what they hold while there is still somebody to take it.
+Shard::~Shard() {
+  connections.for_each([&](Handle handle, Connection&) { connections.release(handle); });
+}
 
 void Shard::want_send(Connection& connection) {
   if (!connection.ListNode<ConnectionsToSend>::is_linked()) to_send_.push_back(connection);
