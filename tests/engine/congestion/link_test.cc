@@ -165,11 +165,11 @@ class LinkTest : public ::testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(
     Links, LinkTest,
     ::testing::Values(
-        Case{"slow", {.megabits = 10}, 10, 0.97, 0.95}, Case{"ordinary", {.megabits = 100}, 10, 0.97, 0.90},
-        Case{"fast_and_short", {.megabits = 1000, .round_trip = Duration::milliseconds(2)}, 0.5, 0.97, 0.95},
-        Case{"very_short", {.megabits = 1000, .round_trip = Duration::microseconds(100)}, 0.3, 0.97, 0.95},
-        Case{"fast_and_far", {.megabits = 500, .round_trip = Duration::milliseconds(50)}, 4, 0.90, 0.80},
-        Case{"small_queue", {.megabits = 100, .queue_in_bdp = 0.1}, 10, 0.85, 0.70}),
+        Case{"slow", {.megabits = 10}, 8, 0.98, 0.97}, Case{"ordinary", {.megabits = 100}, 3, 0.98, 0.97},
+        Case{"fast_and_short", {.megabits = 1000, .round_trip = Duration::milliseconds(2)}, 0.3, 0.98, 0.97},
+        Case{"very_short", {.megabits = 1000, .round_trip = Duration::microseconds(100)}, 0.2, 0.98, 0.97},
+        Case{"fast_and_far", {.megabits = 250, .round_trip = Duration::milliseconds(50)}, 2, 0.98, 0.97},
+        Case{"small_queue", {.megabits = 100, .queue_in_bdp = 0.1}, 4, 0.87, 0.82}),
     [](const auto& tested) { return tested.param.name; });
 
 TEST_P(LinkTest, IsFilledWithoutMuchLoss) {
@@ -184,7 +184,7 @@ TEST_P(LinkTest, IsFilledWithoutMuchLoss) {
     EXPECT_GE(used, kind == ControllerKind::kCubic ? GetParam().least_cubic : GetParam().least_new_reno);
     EXPECT_LE(used, 1.001);
     const RecoveryStats& stats = simulation.recovery().stats();
-    EXPECT_LE(static_cast<double>(stats.packets_lost), 0.03 * static_cast<double>(stats.packets_sent));
+    EXPECT_LE(static_cast<double>(stats.packets_lost), 0.05 * static_cast<double>(stats.packets_sent));
     EXPECT_LE(stats.packets_lost, simulation.dropped()) << "what is declared lost was dropped";
     EXPECT_LE(simulation.dropped() - stats.packets_lost, simulation.recovery().bytes_in_flight() / kDatagram)
         << "and what was dropped is found, or still in flight";
@@ -214,7 +214,7 @@ TEST(LinkSimulation, HyStartLosesLessThanHalfInSlowStart) {
 TEST(LinkSimulation, RandomLossCostsLittleOnAShortPath) {
   Simulation simulation({.megabits = 100, .round_trip = Duration::milliseconds(4), .lose_every = 10'000},
                         ControllerKind::kCubic);
-  simulation.run(Duration::seconds(10));
+  simulation.run(Duration::seconds(3));
   EXPECT_GE(simulation.utilisation(), 0.9);
 }
 
@@ -226,9 +226,9 @@ TEST(LinkSimulation, ComesBackAfterABlackhole) {
   EXPECT_GE(simulation.recovery().stats().probe_timeouts, 3u);
   EXPECT_LE(simulation.recovery().stats().probe_timeouts, 6u) << "the backoff doubles";
   simulation.set_blackhole(false);
-  simulation.run(Duration::seconds(5));
+  simulation.run(Duration::seconds(4));
   simulation.utilisation();
-  simulation.run(Duration::seconds(3));
+  simulation.run(Duration::seconds(1));
   EXPECT_GE(simulation.utilisation(), 0.9);
   EXPECT_GE(simulation.recovery().stats().persistent_congestions, 1u);
 }
