@@ -2,7 +2,7 @@
 
 #include <immintrin.h>
 
-#include <algorithm>
+#include <cstring>
 
 #define VIADUCT_AES [[gnu::target("aes,sse4.1")]]
 
@@ -72,47 +72,65 @@ VIADUCT_AES void expand_256(const uint8_t* key, Schedule& out) {
   set_round_key(out, 14, mix(a, rotated<0x40>(b)));
 }
 
+enum class Operation : uint8_t { kEncrypt, kDecrypt, kMask };
+
+template <Operation kOperation>
+VIADUCT_AES inline void store(uint8_t* out, __m128i block) {
+  if constexpr (kOperation == Operation::kMask) {
+    const int front = _mm_cvtsi128_si32(block);
+    std::memcpy(out, &front, sizeof front);
+    out[4] = static_cast<uint8_t>(_mm_extract_epi8(block, 4));
+  } else {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), block);
+  }
+}
+
 // The instructions of one block depend on each other, those of the lanes do not: eight lanes keep the
 // unit busy. Round keys are memory operands, because eight schedules fit no register file.
-template <size_t kCount, bool kEncrypt>
+template <size_t kCount, size_t kRounds, Operation kOperation>
 VIADUCT_AES inline void run(const Lane* lanes) {
-  const Schedule* keys[kCount];
+  constexpr bool kEncrypt = kOperation != Operation::kDecrypt;
+  const __m128i* keys[kCount];
   __m128i state[kCount];
 #pragma GCC unroll 8
   for (size_t i = 0; i < kCount; ++i) {
-    keys[i] = lanes[i].schedule;
-    state[i] = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(lanes[i].in)), round_key(*keys[i], 0));
+    keys[i] = reinterpret_cast<const __m128i*>(lanes[i].schedule->round_keys.data());
+    state[i] = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(lanes[i].in)), keys[i][0]);
   }
-  const size_t last = keys[0]->rounds;
-  for (size_t round = 1; round < last; ++round) {
+#pragma GCC unroll 16
+  for (size_t round = 1; round < kRounds; ++round) {
 #pragma GCC unroll 8
     for (size_t i = 0; i < kCount; ++i) {
-      const __m128i key = round_key(*keys[i], round);
-      state[i] = kEncrypt ? _mm_aesenc_si128(state[i], key) : _mm_aesdec_si128(state[i], key);
+      state[i] = kEncrypt ? _mm_aesenc_si128(state[i], keys[i][round]) : _mm_aesdec_si128(state[i], keys[i][round]);
     }
   }
 #pragma GCC unroll 8
   for (size_t i = 0; i < kCount; ++i) {
-    const __m128i key = round_key(*keys[i], last);
-    state[i] = kEncrypt ? _mm_aesenclast_si128(state[i], key) : _mm_aesdeclast_si128(state[i], key);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(lanes[i].out), state[i]);
+    const __m128i last = keys[i][kRounds];
+    state[i] = kEncrypt ? _mm_aesenclast_si128(state[i], last) : _mm_aesdeclast_si128(state[i], last);
+    store<kOperation>(lanes[i].out, state[i]);
   }
 }
 
-template <bool kEncrypt>
+template <size_t kRounds, Operation kOperation>
 VIADUCT_AES void run_all(const Lane* lanes, size_t count) {
-  if (count == kLanes) return run<kLanes, kEncrypt>(lanes);
+  if (count == kLanes) return run<kLanes, kRounds, kOperation>(lanes);
   if (count >= 4) {
-    run<4, kEncrypt>(lanes);
+    run<4, kRounds, kOperation>(lanes);
     lanes += 4;
     count -= 4;
   }
   if (count >= 2) {
-    run<2, kEncrypt>(lanes);
+    run<2, kRounds, kOperation>(lanes);
     lanes += 2;
     count -= 2;
   }
-  if (count == 1) run<1, kEncrypt>(lanes);
+  if (count == 1) run<1, kRounds, kOperation>(lanes);
+}
+
+template <Operation kOperation>
+void run_any(const Lane* lanes, size_t count) {
+  lanes->schedule->rounds == 10 ? run_all<10, kOperation>(lanes, count) : run_all<14, kOperation>(lanes, count);
 }
 
 }  // namespace
@@ -139,7 +157,8 @@ VIADUCT_AES void invert(const Schedule& schedule, Schedule& inverse) {
   set_round_key(inverse, schedule.rounds, round_key(schedule, 0));
 }
 
-void encrypt(const Lane* lanes, size_t count) { run_all<true>(lanes, count); }
-void decrypt(const Lane* lanes, size_t count) { run_all<false>(lanes, count); }
+void encrypt(const Lane* lanes, size_t count) { run_any<Operation::kEncrypt>(lanes, count); }
+void decrypt(const Lane* lanes, size_t count) { run_any<Operation::kDecrypt>(lanes, count); }
+void encrypt_to_masks(const Lane* lanes, size_t count) { run_any<Operation::kMask>(lanes, count); }
 
 }  // namespace viaduct::crypto::aes_ni

@@ -15,7 +15,7 @@ inline constexpr size_t kBlockSize = 16;
 inline constexpr size_t kLanes = 8;
 
 // Round keys of AES-128 (10 rounds) or AES-256 (14); for decryption those of the equivalent inverse cipher.
-struct alignas(64) Schedule {
+struct alignas(16) Schedule {
   std::array<std::array<uint8_t, kBlockSize>, 15> round_keys{};
   uint32_t rounds = 0;
 };
@@ -30,13 +30,15 @@ void invert(const Schedule& schedule, Schedule& inverse);
 
 // One block with its key; where the result goes may be where the block is.
 struct Lane {
-  const Schedule* schedule = nullptr;
-  const uint8_t* in = nullptr;  // kBlockSize bytes
-  uint8_t* out = nullptr;       // kBlockSize bytes
+  const Schedule* schedule;
+  const uint8_t* in;  // kBlockSize bytes
+  uint8_t* out;       // kBlockSize bytes, or those of a mask
 };
 
 // 1 to kLanes lanes whose schedules have the same number of rounds.
 void encrypt(const Lane* lanes, size_t count);
 void decrypt(const Lane* lanes, size_t count);
+// Encrypts, and writes the first 5 bytes only: header-protection masks (RFC 9001 section 5.4.3).
+void encrypt_to_masks(const Lane* lanes, size_t count);
 
 }  // namespace viaduct::crypto::aes_ni

@@ -9,9 +9,9 @@ namespace viaduct::crypto::chacha {
 inline constexpr size_t kLanes = 8;
 
 struct Lane {
-  const uint8_t* key = nullptr;     // 32 bytes
-  const uint8_t* sample = nullptr;  // 16 bytes: counter and nonce
-  uint8_t* mask = nullptr;          // 5 bytes
+  const uint8_t* key;     // 32 bytes
+  const uint8_t* sample;  // 16 bytes: counter and nonce
+  uint8_t* mask;          // 5 bytes
 };
 
 // 1 to kLanes lanes. Constant time.

@@ -3,6 +3,8 @@
 #include <intel-ipsec-mb.h>
 #include <openssl/crypto.h>
 
+#include <algorithm>
+
 #include "crypto-offload/aes_ni.h"
 #include "crypto-offload/chacha_masks.h"
 #include "crypto-offload/gcm_schedules.h"
@@ -17,6 +19,12 @@ const uint8_t* not_null(Bytes bytes) {
   static constexpr uint8_t kNothing = 0;
   return bytes.empty() ? &kNothing : bytes.data();
 }
+
+// Up to which size several spans are copied together and sealed in place rather than in pieces. Pieces have a fixed
+// cost of half a small packet, copying one that grows. With AES-NI, copying won by 5 to 30 % up to the size of a
+// frame; with VAES the cipher is so fast that copying never did.
+constexpr size_t kGatherLimit = 1500;
+constexpr size_t kGatherLimitVaes = 0;
 
 // The functions of one GCM key size, so that a packet costs no branch on it.
 struct GcmFunctions {
@@ -53,57 +61,39 @@ class IpsecMbHeaderKey final : public HeaderKey {
   explicit IpsecMbHeaderKey(const RawKeys& keys) {
     aead = keys.aead;
     if (aead == Aead::kChaCha20Poly1305) {
-      std::memcpy(chacha_key.data(), keys.header_key.data(), chacha_key.size());
+      std::memcpy(chacha_key(), keys.header_key.data(), kMaxKeySize);
     } else {
       aes_ni::expand({keys.header_key.data(), key_size(aead)}, schedule);
     }
   }
-  ~IpsecMbHeaderKey() override {
-    OPENSSL_cleanse(&schedule, sizeof schedule);
-    OPENSSL_cleanse(chacha_key.data(), chacha_key.size());
-  }
+  ~IpsecMbHeaderKey() override { OPENSSL_cleanse(&schedule, sizeof schedule); }
+
+  // A ChaCha20 key stands where others have their first round keys.
+  uint8_t* chacha_key() { return schedule.round_keys[0].data(); }
+  const uint8_t* chacha_key() const { return schedule.round_keys[0].data(); }
 
   aes_ni::Schedule schedule;
-  std::array<uint8_t, kMaxKeySize> chacha_key{};
 };
 
-// Lanes of the same cipher that wait until there are enough of them, or no more come.
-class AesLanes {
+// Lanes of one cipher that wait until there are enough of them, or no more come.
+template <class Lane, size_t kLanes, void (*kRun)(const Lane*, size_t)>
+class Lanes {
  public:
-  void add(const IpsecMbHeaderKey& key, MaskJob& job) {
-    lanes_[count_] = {&key.schedule, job.sample, blocks_[count_].data()};
-    jobs_[count_++] = &job;
-    if (count_ == aes_ni::kLanes) flush();
+  void add(const Lane& lane) {
+    lanes_[count_] = lane;
+    if (++count_ == kLanes) flush();
   }
   void flush() {
-    if (count_ == 0) return;
-    aes_ni::encrypt(lanes_, count_);
-    for (size_t i = 0; i < count_; ++i) std::memcpy(jobs_[i]->mask.data(), blocks_[i].data(), kMaskSize);
+    if (count_ > 0) kRun(lanes_, count_);
     count_ = 0;
   }
 
  private:
   size_t count_ = 0;
-  aes_ni::Lane lanes_[aes_ni::kLanes];
-  MaskJob* jobs_[aes_ni::kLanes];
-  alignas(16) std::array<uint8_t, aes_ni::kBlockSize> blocks_[aes_ni::kLanes];
+  Lane lanes_[kLanes];
 };
-
-class ChaChaLanes {
- public:
-  void add(const IpsecMbHeaderKey& key, MaskJob& job) {
-    lanes_[count_++] = {key.chacha_key.data(), job.sample, job.mask.data()};
-    if (count_ == chacha::kLanes) flush();
-  }
-  void flush() {
-    if (count_ > 0) chacha::masks(lanes_, count_);
-    count_ = 0;
-  }
-
- private:
-  size_t count_ = 0;
-  chacha::Lane lanes_[chacha::kLanes];
-};
+using AesLanes = Lanes<aes_ni::Lane, aes_ni::kLanes, aes_ni::encrypt_to_masks>;
+using ChaChaLanes = Lanes<chacha::Lane, chacha::kLanes, chacha::masks>;
 
 struct ManagerFree {
   void operator()(IMB_MGR* manager) const { free_mb_mgr(manager); }
@@ -116,6 +106,7 @@ class IpsecMbProtector final : public PacketProtector {
       : manager_(std::move(manager)),
         name_(name),
         schedules_(options.schedules),
+        gather_limit_((manager_->features & IMB_FEATURE_VAES) != 0 ? kGatherLimitVaes : kGatherLimit),
         gcm_128_{manager_->gcm128_enc,        manager_->gcm128_dec,          manager_->gcm128_init,
                  manager_->gcm128_enc_update, manager_->gcm128_enc_finalize, manager_->gcm128_pre},
         gcm_256_{manager_->gcm256_enc,        manager_->gcm256_dec,          manager_->gcm256_init,
@@ -180,16 +171,12 @@ class IpsecMbProtector final : public PacketProtector {
     ChaChaLanes chacha;
     for (MaskJob& job : jobs) {
       const auto& key = *static_cast<const IpsecMbHeaderKey*>(job.key);
-      switch (key.aead) {
-        case Aead::kAes128Gcm:
-          aes_128.add(key, job);
-          break;
-        case Aead::kAes256Gcm:
-          aes_256.add(key, job);
-          break;
-        case Aead::kChaCha20Poly1305:
-          chacha.add(key, job);
-          break;
+      if (key.aead == Aead::kAes128Gcm) {
+        aes_128.add({&key.schedule, job.sample, job.mask.data()});
+      } else if (key.aead == Aead::kAes256Gcm) {
+        aes_256.add({&key.schedule, job.sample, job.mask.data()});
+      } else {
+        chacha.add({key.chacha_key(), job.sample, job.mask.data()});
       }
     }
     aes_128.flush();
@@ -216,10 +203,13 @@ class IpsecMbProtector final : public PacketProtector {
     const GcmFunctions& gcm = *key.functions;
     const gcm_key_data& schedule = schedules_.get(key.key);
     const Nonce nonce = make_nonce(key.iv, job.packet_number);
-    const Bytes& first = job.in[0];
-    if (job.in[1].empty() && job.in[2].empty()) {
-      gcm.encrypt(&schedule, &gcm_context_, job.out, not_null(first), first.size(), nonce.data(),
-                  not_null(job.associated_data), job.associated_data.size(), job.out + first.size(), kTagSize);
+    const size_t size = job.in[0].size() + job.in[1].size() + job.in[2].size();
+    const bool one_span = size == job.in[0].size();
+    if (one_span || size <= gather_limit_) {
+      const uint8_t* text = not_null(job.in[0]);
+      if (!one_span) text = gather(job);
+      gcm.encrypt(&schedule, &gcm_context_, job.out, text, size, nonce.data(), not_null(job.associated_data),
+                  job.associated_data.size(), job.out + size, kTagSize);
       return;
     }
     gcm.init(&schedule, &gcm_context_, nonce.data(), not_null(job.associated_data), job.associated_data.size());
@@ -230,6 +220,16 @@ class IpsecMbProtector final : public PacketProtector {
       out += span.size();
     }
     gcm.encrypt_finalize(&schedule, &gcm_context_, out, kTagSize);
+  }
+
+  // Puts the spans together at `out`.
+  static const uint8_t* gather(const SealJob& job) {
+    uint8_t* out = job.out;
+    for (const Bytes span : job.in) {
+      if (!span.empty()) std::memcpy(out, span.data(), span.size());
+      out += span.size();
+    }
+    return job.out;
   }
 
   void seal_chacha(const IpsecMbPacketKey& key, const SealJob& job) {
@@ -269,6 +269,7 @@ class IpsecMbProtector final : public PacketProtector {
   Manager manager_;
   std::string_view name_;
   GcmSchedules schedules_;
+  size_t gather_limit_;
   GcmFunctions gcm_128_;
   GcmFunctions gcm_256_;
   std::unique_ptr<PacketProtector> reference_;
