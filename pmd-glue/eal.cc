@@ -6,7 +6,9 @@
 #include <rte_pdump.h>
 #include <sched.h>
 
+#include <atomic>
 #include <cstring>
+#include <filesystem>
 
 #include "pmd-glue/hugepages.h"
 #include "pmd-glue/lcore_usage.h"
@@ -79,6 +81,8 @@ std::string failure_text(int error) {
 }  // namespace
 
 std::expected<Eal, std::string> Eal::start(const EalConfig& config) {
+  static std::atomic<bool> started{false};
+  if (started.exchange(true)) return std::unexpected(failure_text(EALREADY));
   const size_t memory_mb = config.memory_mb == 0 ? kDefaultMemoryMb : config.memory_mb;
   const std::vector<HugepageMount> mounts = hugepage_mounts();
   for (const HugepageMount& mount : mounts) remove_stale_hugepages(mount.folder, config.file_prefix);
@@ -108,11 +112,14 @@ std::expected<Eal, std::string> Eal::start(const EalConfig& config) {
 Eal::~Eal() {
   if (!running_) return;
   if (dumpcap_) rte_pdump_uninit();
+  const std::string folder = runtime_folder();
   rte_eal_cleanup();
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
   if (!hugepages_) return;
   for (const HugepageMount& mount : hugepage_mounts()) remove_stale_hugepages(mount.folder, prefix_);
 }
 
-std::string Eal::runtime_folder() const { return rte_eal_get_runtime_dir(); }
+std::string Eal::runtime_folder() { return rte_eal_get_runtime_dir(); }
 
 }  // namespace viaduct::net

@@ -43,7 +43,7 @@ class Eal {
     other.running_ = false;
   }
   Eal& operator=(Eal&&) = delete;
-  // Stops the EAL and removes its hugepage files. Devices and worker threads must have gone before.
+  // Stops the EAL and removes its hugepage files and its runtime folder. Devices and worker threads must have gone before.
   ~Eal();
 
   bool uses_hugepages() const { return hugepages_; }
@@ -51,7 +51,7 @@ class Eal {
   bool allows_dumpcap() const { return dumpcap_; }
   const std::string& file_prefix() const { return prefix_; }
   // Where telemetry's socket and the runtime files are.
-  std::string runtime_folder() const;
+  static std::string runtime_folder();
 
  private:
   Eal() = default;

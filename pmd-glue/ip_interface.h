@@ -46,10 +46,10 @@ struct IpInterfaceConfig {
   // A neighbour's address is learned from answers to our own questions and kept up to date from its announcements.
   // With this also from the sender of a question to us, if it is on one of our prefixes.
   bool learn_from_questions = false;
-  unsigned neighbours = 256;           // that can be known at a time
-  unsigned pending_per_neighbour = 8;  // packets of one worker that wait for one neighbour's address
-  unsigned pending = 64;               // packets of one worker that wait in all
-  unsigned echo_per_second = 100;      // ICMP echo requests that one worker answers
+  unsigned neighbours = 256;            // that can be known at a time
+  unsigned pending_per_neighbour = 64;  // packets of one worker that wait for one neighbour's address
+  unsigned pending = 256;               // packets of one worker that wait in all
+  unsigned echo_per_second = 100;       // ICMP echo requests that one worker answers
   // Tests' own clock; null: the monotonic clock.
   Instant (*now)() = nullptr;
 };

@@ -112,7 +112,8 @@ class Cable : public testing::Test {
     std::vector<Frame> frames;
     Packet* burst[kBurst];
     while (const size_t count = theirs_->queue(queue).receive(burst)) {
-      for (Packet* packet : std::span(burst, count)) frames.emplace_back(packet->data(), packet->data() + packet->length);
+      for (Packet* packet : std::span(burst, count))
+        frames.emplace_back(packet->data(), packet->data() + packet->length);
       theirs_->queue(queue).release({burst, count});
     }
     return frames;

@@ -7,8 +7,8 @@ namespace {
 
 constexpr MacAddress kNoMac = {};
 constexpr uint16_t kRequest = 1, kReply = 2;
-const char* const kOurGroup = "ff02::1:ff00:1";    // of 2001:db8::1
-const char* const kPeerGroup = "ff02::1:ff00:2";   // of 2001:db8::2
+const char* const kOurGroup = "ff02::1:ff00:1";   // of 2001:db8::1
+const char* const kPeerGroup = "ff02::1:ff00:2";  // of 2001:db8::2
 constexpr MacAddress kOurGroupMac = {{0x33, 0x33, 0xff, 0, 0, 0x01}};
 constexpr MacAddress kPeerGroupMac = {{0x33, 0x33, 0xff, 0, 0, 0x02}};
 constexpr MacAddress kAllNodesMac = {{0x33, 0x33, 0, 0, 0, 0x01}};
@@ -86,8 +86,9 @@ TEST_F(Neighbours, AnnouncesItsAddressesOnceAtTheStart) {
         .payload(nd_body(address, 2, kOurMac))
         .build();
   };
-  const Frames expected = {FrameBuilder().eth(kBroadcastMac, kOurMac).arp(kRequest, kOurMac, kOur4, kNoMac, kOur4).build(),
-                           announcement(kOur6), announcement(link_local.c_str())};
+  const Frames expected = {
+      FrameBuilder().eth(kBroadcastMac, kOurMac).arp(kRequest, kOurMac, kOur4, kNoMac, kOur4).build(),
+      announcement(kOur6), announcement(link_local.c_str())};
   EXPECT_EQ(sent_frames(), expected);
   again.receive(none);
   EXPECT_TRUE(sent_frames().empty());
@@ -96,15 +97,14 @@ TEST_F(Neighbours, AnnouncesItsAddressesOnceAtTheStart) {
 TEST_F(Neighbours, AnswersArpForItsAddress) {
   arrive(arp_request(kOur4).padding(18));
   poll();
-  const Frames expected = {
-      FrameBuilder().eth(kPeerMac, kOurMac).arp(kReply, kOurMac, kOur4, kPeerMac, kPeer4).build()};
+  const Frames expected = {FrameBuilder().eth(kPeerMac, kOurMac).arp(kReply, kOurMac, kOur4, kPeerMac, kPeer4).build()};
   EXPECT_EQ(sent_frames(), expected);
   EXPECT_EQ(count_of(kArpAnswered), 1u);
 }
 
 TEST_F(Neighbours, IgnoresOtherPeoplesArp) {
   arrive(arp_request("198.18.0.77"));
-  arrive(arp_reply(kPeerMac, kPeer4));  // nobody asked
+  arrive(arp_reply(kPeerMac, kPeer4));                                                                 // nobody asked
   arrive(FrameBuilder().eth(kBroadcastMac, kPeerMac).arp(kRequest, kPeerMac, kOur4, kNoMac, kPeer4));  // says it is us
   poll();
   EXPECT_EQ(count_of(kArpIgnored), 3u);
@@ -192,6 +192,10 @@ TEST_F(Neighbours, GivesUpAfterFourQuestionsAndTriesAgainLater) {
 }
 
 TEST_F(Neighbours, BoundsWhatWaits) {
+  IpInterfaceConfig config = plain_interface();
+  config.pending_per_neighbour = 8;
+  config.pending = 64;
+  open(config);
   for (int i = 0; i < 12; ++i) EXPECT_TRUE(send(path(kOur4, kPeer4), "one of many"));
   EXPECT_EQ(port().counters().waited, 8u);
   EXPECT_EQ(port().counters().pending_full, 4u);
@@ -211,8 +215,7 @@ TEST_F(Neighbours, ConfirmsNeighboursInUseAndForgetsTheOthers) {
 
   pass(Duration::seconds(31));
   poll();  // it was used: it is asked, alone
-  const Frame question =
-      FrameBuilder().eth(kPeerMac, kOurMac).arp(kRequest, kOurMac, kOur4, kNoMac, kPeer4).build();
+  const Frame question = FrameBuilder().eth(kPeerMac, kOurMac).arp(kRequest, kOurMac, kOur4, kNoMac, kPeer4).build();
   EXPECT_EQ(sent_frames(), Frames{question});
   EXPECT_TRUE(send(path(kOur4, kPeer4), "goes on meanwhile"));
   EXPECT_EQ(sent_frames(), Frames{datagram_to(kPeerMac, kPeer4, "goes on meanwhile")});
@@ -308,8 +311,8 @@ TEST_F(Neighbours, AnswersAProbeForDuplicatesToAllNodes) {
 }
 
 TEST_F(Neighbours, RefusesMalformedDiscovery) {
-  arrive(solicitation(kOur6).hop_limit(64));           // came through a router
-  arrive(solicitation("ff02::1"));                     // for a group
+  arrive(solicitation(kOur6).hop_limit(64));  // came through a router
+  arrive(solicitation("ff02::1"));            // for a group
   arrive(solicitation(kOur6).payload(std::string(15, 'x')));
   arrive(solicitation(kOur6).payload(nd_body(kOur6, 1, kPeerMac)).ipv6("::", kOurGroup));
   Frame endless = nd_body(kOur6, 1, kPeerMac);
@@ -352,9 +355,18 @@ TEST_F(Icmp, AnswersEcho) {
   arrive(FrameBuilder().eth(kOurMac, kPeerMac).ipv4(kPeer4, kOur4).icmp(8, 0, 0x12340001).payload("are you there?"));
   arrive(FrameBuilder().eth(kOurMac, kPeerMac).ipv6(kPeer6, kOur6).icmp(128, 0, 0x12340001).payload("are you there?"));
   poll();
-  const std::vector<Frame> expected = {
-      FrameBuilder().eth(kPeerMac, kOurMac).ipv4(kOur4, kPeer4).icmp(0, 0, 0x12340001).payload("are you there?").build(),
-      FrameBuilder().eth(kPeerMac, kOurMac).ipv6(kOur6, kPeer6).icmp(129, 0, 0x12340001).payload("are you there?").build()};
+  const std::vector<Frame> expected = {FrameBuilder()
+                                           .eth(kPeerMac, kOurMac)
+                                           .ipv4(kOur4, kPeer4)
+                                           .icmp(0, 0, 0x12340001)
+                                           .payload("are you there?")
+                                           .build(),
+                                       FrameBuilder()
+                                           .eth(kPeerMac, kOurMac)
+                                           .ipv6(kOur6, kPeer6)
+                                           .icmp(129, 0, 0x12340001)
+                                           .payload("are you there?")
+                                           .build()};
   EXPECT_EQ(sent_frames(), expected);
   EXPECT_EQ(count_of(kIcmpEchoAnswered), 2u);
   EXPECT_EQ(port().counters().answers, 2u);
@@ -435,13 +447,14 @@ TEST_F(PathMtu, HandsMessagesUp) {
 }
 
 TEST_F(PathMtu, RefusesWhatCannotBe) {
-  arrive(too_big4(1400, ours4(444)));       // we do not send from there
-  arrive(too_big4(500, ours4()));           // nobody's link
-  arrive(too_big4(0, ours4()));             // a router of before 1990
-  arrive(too_big4(1500, ours4()));          // not less than our own
-  arrive(too_big6(1279, ours6()));          // less than IPv6's least
+  arrive(too_big4(1400, ours4(444)));  // we do not send from there
+  arrive(too_big4(500, ours4()));      // nobody's link
+  arrive(too_big4(0, ours4()));        // a router of before 1990
+  arrive(too_big4(1500, ours4()));     // not less than our own
+  arrive(too_big6(1279, ours6()));     // less than IPv6's least
   arrive(too_big6(0x10500, ours6()));
-  arrive(too_big4(1400, FrameBuilder().ipv4("198.18.0.9", kFar4).udp(443, 5000).payload(std::string(1472, 'q')).build_ip()));
+  arrive(too_big4(1400,
+                  FrameBuilder().ipv4("198.18.0.9", kFar4).udp(443, 5000).payload(std::string(1472, 'q')).build_ip()));
   arrive(too_big4(1400, FrameBuilder().ipv4(kOur4, kFar4).udp(443, 5000).payload("was small").build_ip()));
   arrive(too_big4(1400, FrameBuilder().ipv4(kOur4, kFar4).protocol(6).payload(std::string(1472, 'q')).build_ip()));
   Frame stump = ours4();

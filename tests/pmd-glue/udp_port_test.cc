@@ -185,11 +185,8 @@ TEST_F(UdpSend, WritesHeadersForEverySize) {
     ASSERT_TRUE(send(path(kOur6, kPeer6, static_cast<uint16_t>(1000 + size)), payload, ecn));
     const auto frames = sent_frames();
     ASSERT_EQ(frames.size(), 2u);
-    const FrameBuilder common = FrameBuilder()
-                                    .eth(kPeerMac, kOurMac)
-                                    .ecn(ecn)
-                                    .udp(443, static_cast<uint16_t>(1000 + size))
-                                    .payload(payload);
+    const FrameBuilder common =
+        FrameBuilder().eth(kPeerMac, kOurMac).ecn(ecn).udp(443, static_cast<uint16_t>(1000 + size)).payload(payload);
     EXPECT_EQ(frames[0], FrameBuilder(common).ipv4(kOur4, kPeer4).dont_fragment().build());
     EXPECT_EQ(frames[1], FrameBuilder(common).ipv6(kOur6, kPeer6).build());
   }
