@@ -45,7 +45,11 @@ void FileClient::on_event(const Event& event, Instant now) {
   if (event.type == EventType::kOpened) return on_open(event, now);
   if (event.type == EventType::kClosed) return on_closed(event, now);
   const auto found = sessions_.find(event.connection);
-  if (found == sessions_.end()) return fail("an event came for no connection");
+  if (found == sessions_.end()) {
+    // Writes that were on their way when the connection ended come back after kClosed.
+    if (event.type != EventType::kReleased) fail("an event came for no connection");
+    return;
+  }
   Session& session = found->second;
   const auto stream = session.streams.find(event.stream);
   switch (event.type) {
@@ -77,6 +81,7 @@ void FileClient::on_open(const Event& event, Instant now) {
   if (connection.opened) fail("a connection opened twice");
   connection.opened = true;
   connection.opened_at = now;
+  if (options_.heartbeat > Duration()) next_heartbeat_ = std::min(next_heartbeat_, now + options_.heartbeat);
   Session& session = sessions_[event.connection];
   open_streams(event.connection, session);
   settle(event.connection, session, now);
@@ -93,24 +98,37 @@ void FileClient::on_closed(const Event& event, Instant now) {
   sessions_.erase(session);
 }
 
-void FileClient::open_streams(Handle handle, Session& session) {
-  while (session.next_transfer < options_.transfers.size() && session.streams.size() < options_.parallel) {
-    const Transfer& transfer = options_.transfers[session.next_transfer++];
-    uint64_t& next = transfer.unidirectional ? session.next_unidirectional : session.next_bidirectional;
-    const uint64_t id = next;
-    next += 4;
-    const auto [entry, added] = session.streams.emplace(
-        id,
-        Stream{.transfer = transfer, .upload = {.content = Content(id, Sender::kClient), .length = transfer.upload}});
-    Stream& stream = entry->second;
-    stream.download_ended = transfer.unidirectional;
-    auto* request = new RequestChunk(transfer);
-    stream.upload.finished = transfer.upload == 0;
-    stream.upload.unreleased = kRequestSize;
-    write(handle, id, *request, 0, kRequestSize, transfer.upload == 0);
-    request->drop();
-    pump(handle, id, stream.upload);
+void FileClient::on_run(Instant now) {
+  if (now < next_heartbeat_) return;
+  next_heartbeat_ = Instant::never();
+  for (auto& [handle, session] : sessions_) {
+    const Connection& connection = connections_[session.cookie];
+    if (!connection.opened || connection.done_at != Instant()) continue;
+    open_stream(handle, session, {.upload = 1, .unidirectional = true}, true);
+    next_heartbeat_ = now + options_.heartbeat;
   }
+}
+
+void FileClient::open_streams(Handle handle, Session& session) {
+  while (session.next_transfer < options_.transfers.size() && session.streams.size() < options_.parallel)
+    open_stream(handle, session, options_.transfers[session.next_transfer++], false);
+}
+
+void FileClient::open_stream(Handle handle, Session& session, const Transfer& transfer, bool is_heartbeat) {
+  uint64_t& next = transfer.unidirectional ? session.next_unidirectional : session.next_bidirectional;
+  const uint64_t id = next;
+  next += 4;
+  const auto [entry, added] = session.streams.emplace(
+      id, Stream{.transfer = transfer, .upload = {.content = Content(id, Sender::kClient), .length = transfer.upload}});
+  Stream& stream = entry->second;
+  stream.is_heartbeat = is_heartbeat;
+  stream.download_ended = transfer.unidirectional;
+  stream.upload.finished = transfer.upload == 0;
+  stream.upload.unreleased = kRequestSize;
+  auto* request = new RequestChunk(transfer);
+  write(handle, id, *request, 0, kRequestSize, transfer.upload == 0);
+  request->drop();
+  pump(handle, id, stream.upload);
 }
 
 void FileClient::on_data(const Event& event, Session& session) {
@@ -144,9 +162,11 @@ void FileClient::abandon(Handle handle, uint64_t id, Stream& stream) {
 // Counts the streams that are done, opens others in their place, and ends the connection after the last.
 void FileClient::settle(Handle handle, Session& session, Instant now) {
   Connection& connection = connections_[session.cookie];
-  connection.streams_done += std::erase_if(session.streams, [](const auto& entry) {
+  std::erase_if(session.streams, [&](const auto& entry) {
     const Stream& stream = entry.second;
-    return stream.download_ended && stream.upload.is_released();
+    const bool done = stream.download_ended && stream.upload.is_released();
+    if (done && !stream.is_heartbeat) ++connection.streams_done;
+    return done;
   });
   open_streams(handle, session);
   if (connection.streams_done < options_.transfers.size() || connection.done_at != Instant()) return;

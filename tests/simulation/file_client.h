@@ -1,6 +1,7 @@
 // Downloads and uploads over one or more connections, and knows when it has all.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -24,6 +25,7 @@ struct ClientOptions {
   std::vector<Transfer> transfers;  // of each connection
   size_t parallel = std::numeric_limits<size_t>::max();
   bool close_when_done = true;
+  Duration heartbeat;  // how often a byte is sent on a stream of its own, until all is done; 0: never
   TransferOptions transfer;
 };
 
@@ -45,6 +47,7 @@ class FileClient : public TransferApp {
 
   // Whoever connects says so, and chooses a number for the connection.
   void started(Handle handle, uint64_t cookie);
+  Instant deadline() const override { return std::min(TransferApp::deadline(), next_heartbeat_); }
   // By that number.
   const std::map<uint64_t, Connection>& connections() const { return connections_; }
   const Connection& connection(uint64_t cookie = 0) { return connections_[cookie]; }
@@ -60,6 +63,7 @@ class FileClient : public TransferApp {
     Outgoing upload;
     uint64_t downloaded = 0;
     bool download_ended = false;
+    bool is_heartbeat = false;
   };
   struct Session {
     uint64_t cookie = 0;
@@ -71,16 +75,19 @@ class FileClient : public TransferApp {
   };
 
   void on_event(const quic::Event& event, Instant now) override;
+  void on_run(Instant now) override;
   void on_open(const quic::Event& event, Instant now);
   void on_data(const quic::Event& event, Session& session);
   void on_closed(const quic::Event& event, Instant now);
   void open_streams(Handle handle, Session& session);
+  void open_stream(Handle handle, Session& session, const Transfer& transfer, bool is_heartbeat);
   void abandon(Handle handle, uint64_t id, Stream& stream);
   void settle(Handle handle, Session& session, Instant now);
 
   const ClientOptions options_;
   std::map<Handle, Session> sessions_;
   std::map<uint64_t, Connection> connections_;
+  Instant next_heartbeat_ = Instant::never();
 };
 
 }  // namespace viaduct::sim

@@ -1,6 +1,7 @@
 #include "tests/simulation/file_server.h"
 
 #include <algorithm>
+#include <string>
 
 namespace viaduct::sim {
 
@@ -69,7 +70,9 @@ void FileServer::on_data(const Event& event, Stream& stream) {
   if (!event.fin) return;
   if (stream.upload_ended) fail("a stream ended twice");
   stream.upload_ended = true;
-  if (stream.request_bytes < kRequestSize || stream.uploaded != stream.upload) fail("an upload has the wrong length");
+  if (stream.request_bytes < kRequestSize || stream.uploaded != stream.upload)
+    fail("upload of stream " + std::to_string(event.stream) + " ended at " + std::to_string(stream.uploaded) + " of " +
+         std::to_string(stream.upload));
 }
 
 void FileServer::begin_answer(uint64_t id, Stream& stream) {

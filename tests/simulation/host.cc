@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
+
+#include "engine/verdicts.h"
 
 namespace viaduct::sim {
 namespace {
@@ -104,6 +107,7 @@ Host::Host(Simulation& simulation, const HostConfig& config, const std::vector<A
 }
 
 Host::~Host() {
+  if (!is_empty()) pool_.abandon();
   simulation_.set_receiver(config_.ip, [](Datagram) {});
   for (const auto& worker : workers_) simulation_.remove_node(*worker);
 }
@@ -134,7 +138,7 @@ void Host::deliver(Datagram datagram) {
   workers_[hash % config_.workers]->port().deliver(std::move(datagram));
 }
 
-bool Host::is_empty() {
+bool Host::is_empty() const {
   return std::ranges::all_of(workers_, [](const auto& worker) { return worker->endpoint().is_empty(); });
 }
 
@@ -166,6 +170,24 @@ uint64_t Host::verdict(Verdict verdict) {
   uint64_t sum = 0;
   for (const auto& worker : workers_) sum += worker->verdict(verdict);
   return sum;
+}
+
+std::string Host::counters() const {
+  std::string text;
+  const auto add = [&](std::string_view name, uint64_t value) {
+    if (value > 0) text.append(" ").append(name).append("=").append(std::to_string(value));
+  };
+  for (const auto& worker : workers_) {
+    text += "\n  " + config_.ip.to_string();
+    quic::Endpoint& one = worker->endpoint();
+    for (const auto& counter : quic::kEndpointCounters) add(counter.name, one.stats().*counter.field);
+    for (const auto& verdict : quic::kVerdicts) add(verdict.name, one.verdicts()[verdict.id]);
+    for (const auto& gauge : one.pools()) {
+      add(std::string(gauge.name) + "(used)", gauge.used);
+      add(std::string(gauge.name) + "(refused)", gauge.refused);
+    }
+  }
+  return text;
 }
 
 void Host::expect_baseline() {

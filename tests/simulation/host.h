@@ -4,6 +4,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/hand_off.h"
@@ -64,13 +65,15 @@ class Host {
   // Makes a worker look at its command ring, which somebody else filled.
   void wake(unsigned worker = 0);
 
-  bool is_empty();
+  bool is_empty() const;
   uint64_t handed_off() const;
   uint64_t received() const;  // datagrams, by the ports
   uint64_t sent() const;
   uint64_t overrun() const;
   uint64_t verdict(Verdict verdict);  // of all workers
   size_t packets_outstanding() const { return pool_.outstanding(); }
+  // All that is not zero of what its endpoints count.
+  std::string counters() const;
   // Fails the test where an endpoint counted another number of datagrams than its port, or kept something that its
   // connections should have given back. Only when is_empty().
   void expect_baseline();

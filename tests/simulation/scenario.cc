@@ -38,7 +38,10 @@ Scenario::Scenario(const ScenarioConfig& config)
     tls_server_ = make_test_tls(options);
   }
   simulation_.connect(kClientIp, kServerIp, config.to_server, config.to_client);
-  if (!config.rebindings.empty()) simulation_.set_nat(Nat(kClientIp, config.rebindings));
+  if (!config.rebindings.empty()) {
+    simulation_.set_nat(kClientIp);
+    rebind_later();
+  }
   simulation_.add_sent_tap([this](const Datagram& datagram) {
     record(datagram);
     amplification_.sent(datagram);
@@ -46,6 +49,7 @@ Scenario::Scenario(const ScenarioConfig& config)
   simulation_.add_delivered_tap([this](const Datagram& datagram) { amplification_.delivered(datagram); });
 
   HostConfig host{.ip = kClientIp, .endpoint = config.client_endpoint, .tls_client = tls_client_.get()};
+  host.pool_packets = config.pool_packets;
   host.seed = config.seed * 10;
   client_ = std::make_unique<Host>(simulation_, host, std::vector<Application*>{&client_app_});
   make_server(config.seed * 10 + 1);
@@ -63,10 +67,27 @@ void Scenario::make_server(uint64_t seed) {
     applications.push_back(server_apps_.back().get());
   }
   HostConfig host{.ip = kServerIp, .workers = config_.server_workers, .endpoint = config_.server_endpoint};
+  host.pool_packets = config_.pool_packets;
   host.identity = config_.server_identity;
   host.tls_server = tls_server_.get();
   host.seed = seed;
   server_ = std::make_unique<Host>(simulation_, host, applications);
+}
+
+bool Scenario::handshakes_are_complete() const {
+  size_t accepted = 0;
+  for (const auto& app : server_apps_) accepted += app->opened();
+  return accepted == config_.connections &&
+         std::ranges::all_of(client_app_.connections(), [](const auto& entry) { return entry.second.opened; });
+}
+
+// Looks every few milliseconds whether it is time to begin.
+void Scenario::rebind_later() {
+  simulation_.after(Duration::milliseconds(5), [this] {
+    if (!handshakes_are_complete()) return rebind_later();
+    for (const Rebinding& rebinding : config_.rebindings)
+      simulation_.after(rebinding.after, [this, rebinding] { simulation_.rebind(kClientIp, rebinding.address); });
+  });
 }
 
 void Scenario::restart_server() {
@@ -83,10 +104,15 @@ void Scenario::start() {
 }
 
 bool Scenario::run_to_end(Duration limit) {
-  const bool ended = simulation_.run_until(
-      [&] { return client_app_.all_closed(config_.connections) && client_->is_empty() && server_->is_empty(); }, limit);
+  const bool ended =
+      simulation_.run_until([&] { return client_app_.all_closed(config_.connections) && is_empty(); }, limit);
   check_end();
   return ended;
+}
+
+bool Scenario::is_empty() const {
+  return client_->is_empty() && server_->is_empty() && client_app_.is_idle() &&
+         std::ranges::all_of(server_apps_, [](const auto& app) { return app->is_idle(); });
 }
 
 void Scenario::check_end() {
@@ -94,7 +120,7 @@ void Scenario::check_end() {
   EXPECT_EQ(client_app_.problem(), "");
   for (const auto& server : server_apps_) EXPECT_EQ(server->problem(), "");
   EXPECT_EQ(amplification_.violation(), "");
-  if (!client_->is_empty() || !server_->is_empty()) return;
+  if (!is_empty()) return;
   EXPECT_EQ(client_app_.writes_outstanding(), 0u);
   for (const auto& server : server_apps_) EXPECT_EQ(server->writes_outstanding(), 0u);
   client_->expect_baseline();
@@ -104,12 +130,19 @@ void Scenario::check_end() {
 void Scenario::expect_success(Duration limit) {
   SCOPED_TRACE("seed " + std::to_string(config_.seed));
   start();
-  EXPECT_TRUE(run_to_end(limit)) << "not done after " << limit.ms() << " ms";
+  const bool ended = run_to_end(limit);
+  bool complete = ended;
   for (const auto& [number, connection] : client_app_.connections()) {
-    EXPECT_TRUE(connection.opened) << "connection " << number;
-    EXPECT_EQ(connection.streams_done, config_.client.transfers.size()) << "connection " << number;
-    EXPECT_EQ(connection.error, 0u) << "connection " << number;
+    if (connection.opened && connection.streams_done == config_.client.transfers.size() && connection.error == 0)
+      continue;
+    complete = false;
+    ADD_FAILURE() << "connection " << number << (connection.opened ? " opened, " : " did not open, ")
+                  << connection.streams_done << " of " << config_.client.transfers.size() << " streams done, "
+                  << (connection.closed ? "closed" : "not closed") << " at "
+                  << (connection.closed_at - Simulation::kStart).ms() << " ms with " << connection.error;
   }
+  EXPECT_TRUE(complete) << (ended ? "ended at " : "not ended at ") << simulation_.elapsed().ms() << " ms; "
+                        << summary(*this) << client_->counters() << server_->counters();
 }
 
 Duration Scenario::completion() const {

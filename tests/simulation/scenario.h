@@ -24,14 +24,22 @@ LinkConfig interop_link();
 // Capacities that are quickly allocated, for a handful of connections.
 quic::EndpointConfig small_endpoint();
 
+// A translator before the client forgets its mappings, so long after all handshakes are complete on both sides: QUIC
+// relies on stable addresses until then (RFC 9000 section 9).
+struct Rebinding {
+  Duration after;
+  bool address = false;  // a new address, not only new ports
+};
+
 struct ScenarioConfig {
   uint64_t seed = 1;
   LinkConfig to_server = interop_link();
   LinkConfig to_client = interop_link();
-  std::vector<Rebinding> rebindings;  // of the client's addresses
+  std::vector<Rebinding> rebindings;
   quic::EndpointConfig client_endpoint = small_endpoint();
   quic::EndpointConfig server_endpoint = small_endpoint();
   unsigned server_workers = 1;
+  size_t pool_packets = 4096;  // of each host
   std::optional<flowsteer::ServerIdentity> server_identity;
   size_t connections = 1;
   ClientOptions client;
@@ -74,6 +82,9 @@ class Scenario {
  private:
   void make_server(uint64_t seed);
   void record(const Datagram& datagram);
+  bool is_empty() const;
+  bool handshakes_are_complete() const;
+  void rebind_later();
   void check_end();
 
   const ScenarioConfig config_;

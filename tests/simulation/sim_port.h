@@ -29,6 +29,9 @@ class SimPool {
   Packet* take();
   void give_back(Packet* packet);
 
+  // Its packets need not come back: their holder goes without a word, as in a crash.
+  void abandon() { abandoned_ = true; }
+
   size_t outstanding() const { return packets_.size() - free_.size(); }
   size_t high_water() const { return high_water_; }
   uint64_t refused() const { return refused_; }
@@ -42,6 +45,7 @@ class SimPool {
   std::vector<Packet*> free_;
   size_t high_water_ = 0;
   uint64_t refused_ = 0;
+  bool abandoned_ = false;
 };
 
 // One queue of a host's port: one worker's.

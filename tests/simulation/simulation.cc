@@ -24,7 +24,7 @@ void Simulation::send(Datagram datagram) {
   const Nat* to_nat = nat_with(datagram.to.ip);
   const auto link = links_.find({datagram.from.ip, to_nat ? to_nat->inside() : datagram.to.ip});
   if (link == links_.end()) return;
-  if (const Nat* nat = nat_before(datagram.from.ip)) datagram.from = nat->outward(datagram.from, now_);
+  if (const Nat* nat = nat_before(datagram.from.ip)) datagram.from = nat->outward(datagram.from);
   for (const auto& tap : sent_taps_) tap(datagram);
   arrivals_.clear();
   link->second->send(std::move(datagram), now_, arrivals_);
@@ -36,7 +36,7 @@ void Simulation::send(Datagram datagram) {
 void Simulation::deliver(Datagram datagram, const Nat* nat) {
   for (const auto& tap : delivered_taps_) tap(datagram);
   if (nat) {
-    const auto inside = nat->inward(datagram.to, now_);
+    const auto inside = nat->inward(datagram.to);
     if (!inside) return;
     datagram.to = *inside;
   }
@@ -44,7 +44,11 @@ void Simulation::deliver(Datagram datagram, const Nat* nat) {
   if (receiver != receivers_.end()) receiver->second(std::move(datagram));
 }
 
-const Nat* Simulation::nat_before(IpAddress inside) const {
+void Simulation::rebind(IpAddress inside, bool address) {
+  if (Nat* nat = nat_before(inside)) nat->rebind(address);
+}
+
+Nat* Simulation::nat_before(IpAddress inside) {
   const auto nat = std::ranges::find(nats_, inside, &Nat::inside);
   return nat == nats_.end() ? nullptr : &*nat;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -45,7 +46,9 @@ class Simulation {
   void connect(IpAddress a, IpAddress b, const LinkConfig& a_to_b, const LinkConfig& b_to_a);
   void connect(IpAddress a, IpAddress b, const LinkConfig& both) { connect(a, b, both, both); }
   // Puts a translator before a connected host; nobody else has its address or the few above it.
-  void set_nat(Nat nat) { nats_.push_back(std::move(nat)); }
+  void set_nat(IpAddress inside) { nats_.emplace_back(inside); }
+  // The translator before a host forgets its mappings.
+  void rebind(IpAddress inside, bool address);
   const LinkStats& link_stats(IpAddress from, IpAddress to) const { return links_.at({from, to})->stats(); }
   // See every datagram that enters a cable and every one that a host receives, addresses as they are on the cable.
   void add_sent_tap(std::function<void(const Datagram&)> tap) { sent_taps_.push_back(std::move(tap)); }
@@ -71,7 +74,7 @@ class Simulation {
   };
 
   void deliver(Datagram datagram, const Nat* nat);
-  const Nat* nat_before(IpAddress inside) const;
+  Nat* nat_before(IpAddress inside);
   const Nat* nat_with(IpAddress outside) const;
   bool run_nodes();
 
@@ -80,7 +83,7 @@ class Simulation {
   std::vector<Node*> nodes_;
   std::map<IpAddress, std::function<void(Datagram)>> receivers_;
   std::map<std::pair<IpAddress, IpAddress>, std::unique_ptr<Link>> links_;
-  std::vector<Nat> nats_;
+  std::deque<Nat> nats_;
   std::vector<std::function<void(const Datagram&)>> sent_taps_;
   std::vector<std::function<void(const Datagram&)>> delivered_taps_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;

@@ -79,7 +79,8 @@ TEST(Simulation, CarriesPacketsBetweenPortsAndBack) {
 TEST(Simulation, TranslatesAddressesOfAHostBehindANat) {
   Simulation simulation(1);
   simulation.connect(kA.ip, kB.ip, {.delay = Duration::milliseconds(10)});
-  simulation.set_nat(Nat(kA.ip, {{simulation.now() + Duration::milliseconds(5), true}}));
+  simulation.set_nat(kA.ip);
+  simulation.after(Duration::milliseconds(5), [&] { simulation.rebind(kA.ip, true); });
   std::vector<SocketAddress> seen, returned;
   simulation.set_receiver(kB.ip, [&](Datagram datagram) {
     seen.push_back(datagram.from);

@@ -16,6 +16,7 @@ void TransferApp::run(quic::AppChannel& channel, Instant now) {
   for (size_t count; (count = channel.events.pop(events)) > 0;) {
     for (const Event& event : std::span(events).first(count)) take(event, now);
   }
+  on_run(now);
   give_back(now);
   while (!pending_.empty() && channel.commands.push(std::span(&pending_.front(), 1)) == 1) pending_.pop_front();
   stalled_ = !pending_.empty();
@@ -37,8 +38,6 @@ void TransferApp::take(const Event& event, Instant now) {
   on_event(event, now);
   if (event.type == EventType::kData && event.length > 0)
     kept_.push_back({now + options_.consume_delay, event.connection, event.token});
-  if (event.type == EventType::kClosed)
-    std::erase_if(kept_, [&](const Kept& kept) { return kept.connection == event.connection; });
 }
 
 void TransferApp::give_back(Instant now) {

@@ -28,10 +28,12 @@ class TransferApp : public Application {
   explicit TransferApp(const TransferOptions& options) : options_(options) {}
 
   void run(quic::AppChannel& channel, Instant now) final;
-  Instant deadline() const final;
+  Instant deadline() const override;
 
   // The first thing that went wrong: wrong bytes, a chunk that did not come back; empty where nothing did.
   const std::string& problem() const { return problem_; }
+  // Whether it has given back all that it received, also of connections that are closed.
+  bool is_idle() const { return kept_.empty() && pending_.empty(); }
   // Write commands that were not released.
   size_t writes_outstanding() const { return writes_outstanding_; }
   uint64_t bytes_received() const { return bytes_received_; }
@@ -51,6 +53,8 @@ class TransferApp : public Application {
   };
 
   virtual void on_event(const quic::Event& event, Instant now) = 0;
+  // Each run, after the events.
+  virtual void on_run(Instant) {}
 
   // Writes as much as the options allow; the end with the last byte.
   void pump(Handle connection, uint64_t stream, Outgoing& outgoing);

@@ -1,0 +1,91 @@
+// What happens to a connection whose path changes or fails.
+#include <gtest/gtest.h>
+
+#include "tests/simulation/expect_band.h"
+#include "tests/simulation/scenario.h"
+
+namespace viaduct::sim {
+namespace {
+
+constexpr uint64_t kMega = 1'000'000;
+
+Instant at_ms(int64_t ms) { return Simulation::kStart + Duration::milliseconds(ms); }
+
+constexpr Duration after_ms(int64_t ms) { return Duration::milliseconds(ms); }
+
+// The client has something to say now and then: one that only listens would never tell a server where it is now.
+ScenarioConfig transfer_with(std::vector<Rebinding> rebindings, const Transfer& transfer) {
+  ScenarioConfig config;
+  config.client.transfers = {transfer};
+  config.rebindings = std::move(rebindings);
+  config.client.heartbeat = Duration::milliseconds(200);
+  return config;
+}
+
+// RFC 9000 section 9.3.
+TEST(Rebinding, OfThePortDuringADownload) {
+  Scenario scenario(transfer_with({{after_ms(1'000)}, {after_ms(6'000)}}, {.download = 10 * kMega}));
+  scenario.expect_success(Duration::seconds(60));
+  EXPECT_EQ(scenario.server().endpoint().stats().paths_changed, 2u);
+  expect_bands(scenario, {8'250, 10'500}, {300, 5'500}, {6'900, 7'500});
+}
+
+TEST(Rebinding, OfTheAddressDuringADownload) {
+  Scenario scenario(transfer_with({{after_ms(1'000), true}, {after_ms(6'000), true}}, {.download = 10 * kMega}));
+  scenario.expect_success(Duration::seconds(60));
+  EXPECT_EQ(scenario.server().endpoint().stats().paths_changed, 2u);
+  expect_bands(scenario, {8'250, 11'500}, {300, 5'500}, {6'900, 7'500});
+}
+
+TEST(Rebinding, DuringAnUpload) {
+  Scenario scenario(transfer_with({{after_ms(500)}, {after_ms(1'500), true}}, {.upload = 3 * kMega}));
+  scenario.expect_success(Duration::seconds(60));
+  EXPECT_EQ(scenario.server().endpoint().stats().paths_changed, 2u);
+  expect_in({2'500, 4'500}, scenario.completion().ms(), "completion, ms");
+}
+
+// Nobody tells the server while the client waits for it; the client's next packet does.
+TEST(Rebinding, WhileTheConnectionIsIdle) {
+  ScenarioConfig config;
+  config.client.transfers = {{.download = 10'000}};
+  config.client.close_when_done = false;
+  config.rebindings = {{after_ms(1'000)}};
+  Scenario scenario(config);
+  scenario.start();
+  scenario.simulation().run_for(Duration::seconds(2));
+  scenario.client_app().close(0, 0);
+  scenario.client().wake();
+  EXPECT_TRUE(scenario.run_to_end(Duration::seconds(60)));
+  EXPECT_EQ(scenario.client_app().connection().error, 0u);
+}
+
+TEST(Blackhole, OfASecondCostsLittleMore) {
+  ScenarioConfig config;
+  config.client.transfers = {{.download = 5 * kMega}};
+  config.to_client.blackholes = config.to_server.blackholes = {{at_ms(1'000), at_ms(2'000)}};
+  Scenario scenario(config);
+  scenario.expect_success(Duration::seconds(60));
+  expect_bands(scenario, {5'100, 8'000}, {150, 3'500}, {3'450, 4'200});
+}
+
+// As in the interop runner's blackhole test.
+TEST(Blackhole, OfTwoSecondsInTheMiddleOfTenMegabytes) {
+  ScenarioConfig config;
+  config.client.transfers = {{.download = 10 * kMega}};
+  config.to_client.blackholes = config.to_server.blackholes = {{at_ms(5'000), at_ms(7'000)}};
+  Scenario scenario(config);
+  scenario.expect_success(Duration::seconds(60));
+  expect_in({10'250, 14'500}, scenario.completion().ms(), "completion, ms");
+}
+
+TEST(Blackhole, InOneDirection) {
+  ScenarioConfig config;
+  config.client.transfers = {{.download = 2 * kMega}};
+  config.to_server.blackholes = {{at_ms(300), at_ms(1'300)}};
+  Scenario scenario(config);
+  scenario.expect_success(Duration::seconds(60));
+  expect_in({2'000, 5'500}, scenario.completion().ms(), "completion, ms");
+}
+
+}  // namespace
+}  // namespace viaduct::sim

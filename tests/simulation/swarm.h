@@ -1,0 +1,17 @@
+// Scenarios drawn at random: network, faults, sizes and limits all follow from a seed.
+#pragma once
+
+#include <cstdint>
+
+#include "tests/simulation/scenario.h"
+
+namespace viaduct::sim {
+
+// Whatever is drawn, a sound transport gets everything across.
+ScenarioConfig draw_scenario(uint64_t seed, bool real_tls);
+
+// Runs it and fails the test where something is not as it should be: bytes wrong, missing or twice; a connection
+// closed or not done in time; packets, memory or references not given back; the amplification limit broken.
+void run_drawn_scenario(uint64_t seed, bool real_tls);
+
+}  // namespace viaduct::sim
