@@ -26,6 +26,8 @@ class Scratch {
   // What is there now stays; reset() goes back to here.
   void keep() { kept_ = used_; }
   void reset() { used_ = kept_; }
+  size_t used() const { return used_; }
+  void rewind(size_t used) { used_ = used; }
 
  private:
   static constexpr size_t kAlignment = 16;
@@ -87,10 +89,18 @@ struct Qpack::State {
   std::unique_ptr<uint8_t[]> prefix_room{new uint8_t[64]};
   std::unique_ptr<uint8_t[]> section_room{new uint8_t[kEncodeRoom]};
 
+  size_t before_decoder = 0;
+
   State() {
     fields.reserve(64);
-    const bool made = nghttp3_qpack_encoder_new(&encoder, 0, scratch.memory()) == 0 &&
-                      nghttp3_qpack_decoder_new(&decoder, 0, 0, scratch.memory()) == 0 &&
+    if (nghttp3_qpack_encoder_new(&encoder, 0, scratch.memory()) != 0) std::abort();
+    before_decoder = scratch.used();
+    make_decoder();
+  }
+  // The codec refuses all work after an error, as is right for one connection; ours serves many.
+  void make_decoder() {
+    scratch.rewind(before_decoder);
+    const bool made = nghttp3_qpack_decoder_new(&decoder, 0, 0, scratch.memory()) == 0 &&
                       nghttp3_qpack_stream_context_new(&context, 0, scratch.memory()) == 0;
     if (!made) std::abort();  // the scratch is larger than these by far
     scratch.keep();
@@ -136,7 +146,10 @@ Qpack::Outcome Qpack::decode(Bytes block, FieldSection& section) {
     const nghttp3_ssize used =
         nghttp3_qpack_decoder_read_request(s.decoder, s.context, &field, &flags, block.data(), block.size(), 1);
     if (used == NGHTTP3_ERR_NOMEM || used == NGHTTP3_ERR_QPACK_HEADER_TOO_LARGE) outcome = Outcome::kTooLarge;
-    if (used < 0) break;
+    if (used < 0) {
+      s.make_decoder();
+      return outcome;
+    }
     block = block.subspan(static_cast<size_t>(used));
     if (flags & NGHTTP3_QPACK_DECODE_FLAG_EMIT) {
       const bool fits = section.append(view(field.name), view(field.value));

@@ -27,7 +27,7 @@ struct ServerLimits {
   uint32_t max_field_section = 16 << 10;  // RFC 9114 section 4.2.2; beyond: 431
   uint32_t max_gathered_sections = 256;   // header sections that arrive in parts, of all connections
   uint32_t max_gathered_per_connection = 16;
-  uint32_t max_writes_ahead = 2;                        // body writes of a response that are not released yet
+  uint32_t max_writes_ahead = 4;                        // writes of a response that are not released yet
   Duration goaway_grace = Duration::milliseconds(250);  // between the two GOAWAYs of a shutdown
 };
 

@@ -64,9 +64,7 @@ bool Server::respond(RequestId id, uint16_t status, std::span<const Field> field
 size_t Server::room(RequestId id) {
   const Request* request = requests_.get(id);
   if (!request || !request->has_head || request->send_done || !has_command_room()) return 0;
-  // The chunk with the header section is one more than the body's.
-  const size_t most = size_t{limits_.max_writes_ahead} + 1;
-  return most - std::min<size_t>(most, request->writes_in_flight);
+  return limits_.max_writes_ahead - std::min(limits_.max_writes_ahead, request->writes_in_flight);
 }
 
 uint32_t Server::writes_in_flight(RequestId id) {

@@ -56,13 +56,9 @@ void Server::read_request_bytes(Connection& connection, Request& request, Bytes 
     if (item.kind == MessageReader::Item::Kind::kNone) break;
     goes_on = on_item(connection, request, item);
   }
+  if (goes_on && fin) on_end(connection, request);
   current_ = nullptr;
-  if (connection.is_closing) return;  // and the request is forgotten with it
-  if (goes_on && fin) {
-    on_end(connection, request);
-    if (connection.is_closing) return;
-  }
-  settle(request);
+  if (!connection.is_closing) settle(request);  // else it is forgotten with the connection
 }
 
 // False where nothing more of the request is to be read.

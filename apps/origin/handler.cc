@@ -66,12 +66,13 @@ void OriginHandler::step(Instant now) {
   endpoint_.step(now);
   follow_phase(now);
   for (int round = 0; round < kApplicationRounds; ++round) {
-    const bool asked = server_.step(now);
     const bool answered = site_.step(now);
+    const bool asked = server_.step(now);
     if (!asked && !answered) break;
     // What the application said is built into packets in this very round.
     endpoint_.step(now);
   }
+  site_.flush();
   connections_.store(server_.connections(), std::memory_order_relaxed);
 }
 

@@ -67,7 +67,9 @@ Chunk* SegmentStore::commit(const SegmentKey& key, uint32_t size) {
   assert(!slot.chunk && !index_.contains(key) && size <= segment_size_);
   slot.chunk.emplace(bytes_of(slot), size, owner);
   slot.key = key;
-  slot.is_indexed = slot.was_used = true;
+  slot.is_indexed = true;
+  slot.was_used =
+      false;  // only who is asked for again has a second chance: one long file does not drive out all others
   index_.emplace(key, static_cast<uint32_t>(reserved_));
   use_.count_taken();
   slot.chunk->hold();

@@ -22,8 +22,8 @@ struct SegmentKey {
 };
 
 // A fixed number of segments of a fixed size. A segment that somebody holds is never touched; of the others, those not
-// asked for lately make room first (a clock: each use gives a second chance). One thread, the loader's; the chunks it
-// hands out are read and dropped by any.
+// asked for lately make room first (a clock: being asked for again gives a second chance). One thread, the loader's;
+// the chunks it hands out are read and dropped by any.
 class SegmentStore {
  public:
   SegmentStore(size_t bytes, uint32_t segment_size,

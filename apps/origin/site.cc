@@ -51,7 +51,6 @@ bool Site::step(Instant now) {
   }
   retrying_.clear();
   content_.expire(now);
-  content_.flush();
   return worked;
 }
 

@@ -38,8 +38,11 @@ class Site : public http3::Application {
 
   // Before anything else; the server outlives all calls.
   void serve_through(http3::Server& server) { server_ = &server; }
-  // Takes the loader's answers and tries again what found no room. True where something was done.
+  // Takes the loader's answers and tries again what found no room. True where something was done. `now` is also
+  // the time of the requests that come after it, so it goes before the server's step.
   bool step(Instant now);
+  // After the last step of a round, and what the server did since: tells the loader of what was asked.
+  void flush() { content_.flush(); }
   Instant deadline() const;
 
   void on_request(http3::RequestId request, const http3::RequestHead& head) override;

@@ -1,0 +1,132 @@
+#include "apps/origin/config.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace viaduct::origin {
+namespace {
+
+const std::string kGood = R"(workers = 2
+idle = "adaptive"
+listen = 4433
+
+[[port]]
+driver = "af_packet"
+interface = "veth0"
+addresses = ["198.18.0.1/24", "2001:db8::1/64"]
+gateways = ["198.18.0.254"]
+mtu = 1500
+
+[tls]
+certificate = "cert.pem"
+key = "key.pem"
+
+[content]
+root = "/srv/site"
+store = "64MiB"
+segment = 65536
+
+[transport]
+idle_timeout = "3s"
+congestion = "new-reno"
+max_connections = 100
+)";
+
+std::string errors_of(const std::string& text) {
+  const auto config = parse_config(text, "origin.toml");
+  if (config) return "";
+  std::string all;
+  for (const std::string& line : config.error()) all += line + "\n";
+  return all;
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+TEST(Config, says_what_is_to_be) {
+  const auto config = parse_config(kGood, "origin.toml");
+  ASSERT_TRUE(config) << errors_of(kGood);
+  EXPECT_EQ(config->workers, 2u);
+  EXPECT_EQ(config->listen_port, 4433);
+  EXPECT_EQ(config->device.driver, net::Driver::kAfPacket);
+  EXPECT_EQ(config->device.interface, "veth0");
+  EXPECT_EQ(config->device.queues, 2u);
+  EXPECT_EQ(config->device.idle, net::IdlePolicy::kAdaptive);
+  EXPECT_EQ(config->addresses.addresses.size(), 2u);
+  EXPECT_TRUE(config->addresses.gateway4);
+  EXPECT_FALSE(config->addresses.gateway6);
+  EXPECT_EQ(config->content.store_bytes, 64u << 20);
+  EXPECT_EQ(config->transport.idle_timeout, Duration::seconds(3));
+  EXPECT_EQ(config->transport.congestion, quic::ControllerKind::kNewReno);
+  EXPECT_EQ(config->http.max_connections, 100u);
+  EXPECT_EQ(config->transport.max_streams_bidi, config->http.max_requests_per_connection);
+}
+
+// File, line, key, and what was expected.
+TEST(Config, errors_say_where_and_what_was_expected) {
+  const struct {
+    const char *from, *to;
+    const char* error;
+  } cases[] = {
+      {"workers = 2", "workers = \"many\"",
+       "origin.toml:1: workers: expected a whole number from 1 to 64, not \"many\"|'many'"},
+      {"workers = 2", "workers = 65", "origin.toml:1: workers: expected a whole number from 1 to 64, not 65"},
+      {"workers = 2", "workers = -1", "origin.toml:1: workers: expected a whole number from 1 to 64"},
+      {"workers = 2", "worker = 2", "origin.toml:1: worker: unknown key; did you mean 'workers'?"},
+      {"workers = 2", "zzzzzzzz = 2", "origin.toml:1: zzzzzzzz: unknown key; expected one of "},
+      {"idle = \"adaptive\"", "idle = \"sometimes\"", "origin.toml:2: idle: expected one of \"adaptive\", \"poll\""},
+      {"listen = 4433", "listen = 0", "origin.toml:3: listen: expected a whole number from 1 to 65535"},
+      {"driver = \"af_packet\"", "driver = \"afpacket\"", "origin.toml:6: port.driver: "},
+      {"driver = \"af_packet\"\n", "", "port.driver: is missing; expected \"af_packet\""},
+      {"198.18.0.1/24", "198.18.0.1", "origin.toml:8: port.addresses: expected an address with its prefix length"},
+      {"198.18.0.254", "gateway", "origin.toml:9: port.gateways: expected an address"},
+      {"mtu = 1500", "mtu = 100", "origin.toml:10: port.mtu: expected a whole number from 1280 to 9216"},
+      {"certificate = \"cert.pem\"", "certificat = \"cert.pem\"",
+       "origin.toml:13: tls.certificat: unknown key; did you mean 'certificate'?"},
+      {"key = \"key.pem\"", "key = 5", "origin.toml:14: tls.key: expected text in quotes, not 5"},
+      {"root = \"/srv/site\"\n", "", "content.root: is missing; expected the folder that is served"},
+      {"store = \"64MiB\"", "store = \"64 parsecs\"", "origin.toml:18: content.store: expected a size from"},
+      {"idle_timeout = \"3s\"", "idle_timeout = 3",
+       "origin.toml:22: transport.idle_timeout: expected a time from \"100ms\" to \"3600s\", not 3"},
+      {"congestion = \"new-reno\"", "congestion = \"fast\"",
+       "origin.toml:23: transport.congestion: expected one of \"new-reno\", \"cubic\""},
+      {"[tls]", "[tls", "origin.toml:12: expected TOML: "},
+      {"[transport]", "[[port]]\ndriver = \"null\"\naddresses = []\n[transport]", "expected one [[port]]"},
+  };
+  for (const auto& c : cases) {
+    const std::string errors = errors_of(replaced(kGood, c.from, c.to));
+    const std::string expected = c.error;
+    const size_t either = expected.find('|');
+    if (either == std::string::npos) {
+      EXPECT_NE(errors.find(expected), std::string::npos) << expected << "\nbut: " << errors;
+    } else {
+      EXPECT_NE(errors.find(expected.substr(0, expected.rfind('"', either - 6))), std::string::npos) << errors;
+    }
+  }
+}
+
+TEST(Config, tells_all_errors_at_once) {
+  const std::string errors =
+      errors_of(replaced(replaced(kGood, "workers = 2", "workers = 0"), "mtu = 1500", "mtu = 1"));
+  EXPECT_NE(errors.find(":1: workers"), std::string::npos);
+  EXPECT_NE(errors.find(":10: port.mtu"), std::string::npos);
+}
+
+TEST(Config, needs_what_has_no_default) {
+  const std::string errors = errors_of("");
+  for (const char* missing : {"port: is missing", "tls: is missing", "content: is missing"})
+    EXPECT_NE(errors.find(missing), std::string::npos) << errors;
+}
+
+TEST(Config, that_cannot_be_read) {
+  const auto config = load_config("/nowhere/origin.toml");
+  ASSERT_FALSE(config);
+  EXPECT_NE(config.error()[0].find("/nowhere/origin.toml: cannot be read"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace viaduct::origin
