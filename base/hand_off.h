@@ -23,12 +23,15 @@ namespace viaduct {
 // word the later sees the earlier. Either the producer finds the sleeper's bit and wakes it, or the sleeper finds
 // the producer's and stays up. Whatever else a sleeper looks at between announce_sleep() and its wait (a command
 // ring, say) is safe in the same way if its producer calls nudge() afterwards.
-class HandOff {
+//
+// Word is that word's type: a test puts its own there and tries every order in which threads can reach it.
+template <class Word>
+class BasicHandOff {
  public:
   static constexpr unsigned kMaxWorkers = 64;
 
   // ring_size: packets that each ring holds, at least.
-  HandOff(unsigned workers, size_t ring_size) : inboxes_(workers) {
+  BasicHandOff(unsigned workers, size_t ring_size) : inboxes_(workers) {
     assert(workers >= 1 && workers <= kMaxWorkers);
     for (unsigned to = 0; to < workers; ++to) {
       for (unsigned from = 0; from < workers; ++from) {
@@ -91,7 +94,7 @@ class HandOff {
  private:
   using Ring = SpscRing<Packet*>;
   struct alignas(64) Inbox {
-    std::atomic<uint64_t> state{0};  // bit f: the ring from worker f has packets; the worker's own bit: it sleeps
+    Word state{0};  // bit f: the ring from worker f has packets; the worker's own bit: it sleeps
     unsigned turn = 0;
     void* port = nullptr;
     void (*wake)(void*) = nullptr;
@@ -101,5 +104,7 @@ class HandOff {
 
   std::vector<Inbox> inboxes_;
 };
+
+using HandOff = BasicHandOff<std::atomic<uint64_t>>;
 
 }  // namespace viaduct

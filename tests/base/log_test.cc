@@ -4,11 +4,10 @@
 
 #include <unistd.h>
 
-#include <cstdio>
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
-#include <regex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -39,8 +38,10 @@ class Log : public testing::Test {
 TEST_F(Log, LineHasTimeLevelAndComponent) {
   log_warning("port", "link is down");
   ASSERT_EQ(lines().size(), 1u);
-  const std::regex form(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z warning port: link is down)");
-  EXPECT_TRUE(std::regex_match(lines()[0], form)) << lines()[0];
+  std::string form = lines()[0].substr(0, 24);
+  std::replace_if(form.begin(), form.end(), [](unsigned char c) { return std::isdigit(c); }, 'd');
+  EXPECT_EQ(form, "dddd-dd-ddTdd:dd:dd.dddZ");
+  EXPECT_EQ(lines()[0].substr(24), " warning port: link is down");
 }
 
 TEST_F(Log, LevelIsSetWhileRunning) {
@@ -71,8 +72,9 @@ TEST_F(Log, LinesOfThreadsStayWhole) {
   }
   for (std::thread& thread : threads) thread.join();
   ASSERT_EQ(lines().size(), 800u);
-  const std::regex form(R"(.*Z info thread: (a+|b+|c+|d+))");
-  for (const std::string& line : lines()) ASSERT_TRUE(std::regex_match(line, form)) << line;
+  for (const std::string& line : lines()) {
+    ASSERT_EQ(line.substr(24), " info thread: " + std::string(100, line.back()));
+  }
 }
 
 TEST_F(Log, FileThatCannotBeOpenedChangesNothing) {

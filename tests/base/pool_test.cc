@@ -8,6 +8,8 @@
 #include <memory>
 #include <vector>
 
+#include "tests/support/counting_memory.h"
+
 namespace viaduct {
 namespace {
 
@@ -72,6 +74,22 @@ TEST(Pool, ForEachMayReleaseWhatItMeets) {
     sum += value;
   });
   EXPECT_EQ(sum, 0 + 2 + 4 + 6);
+}
+
+TEST(Pool, AllocatesOnlyWhenItIsMadeAndGivesAllBack) {
+  test::CountingMemory memory;
+  {
+    Pool<int> pool(100, &memory);
+    const size_t allocations = memory.allocations;
+    for (int round = 0; round < 3; ++round) {
+      while (pool.acquire(round)) {
+      }
+      pool.for_each([&pool](Handle handle, int&) { pool.release(handle); });
+    }
+    EXPECT_EQ(memory.allocations, allocations);
+    EXPECT_GT(memory.bytes_held, 100 * sizeof(int));
+  }
+  EXPECT_EQ(memory.bytes_held, 0u);
 }
 
 RC_GTEST_PROP(Pool, BehavesLikeAMap, ()) {

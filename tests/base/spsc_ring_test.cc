@@ -52,7 +52,7 @@ RC_GTEST_PROP(SpscRing, BehavesLikeABoundedQueue, ()) {
 }
 
 TEST(SpscRing, KeepsOrderBetweenThreads) {
-  constexpr uint64_t kItems = 200'000;
+  constexpr uint64_t kItems = 20'000;
   SpscRing<uint64_t> ring(64);
   std::thread producer([&ring] {
     uint64_t burst[7];
