@@ -42,6 +42,7 @@ Connection::Connection(Shard& shard, const ConnectionStart& start, Instant now)
   active_.validated = start.role == Role::kClient;
   local_ids_.start(start.local_id);
   remote_ids_.start(start.remote_id);
+  keys_.set_update_interval(shard.config.key_update_after);
 }
 
 Connection::~Connection() {

@@ -146,9 +146,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   bool is_finished() const { return state_ == State::kGone && !has_events(); }
   const LocalIds& local_ids() const { return local_ids_; }
   const Path& path() const { return active_.path; }
-  // For tests.
   const Recovery& recovery() const { return recovery_; }
-  void set_key_update_interval(uint64_t packets) { keys_.set_update_interval(packets); }
 
  private:
   friend class Shard;
@@ -243,7 +241,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void become_gone(Instant now);
   void forget_streams(const CloseReason& reason);
   bool build_close(Packet& packet, SealBatch& batch, Instant now);
-  void answer_while_closing();
+  void answer_while_closing(Instant now);
   Duration drain_time() const;
 
   // connection_events.cc
@@ -255,6 +253,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   // connection_timers.cc
   void schedule(Instant now);
   void restart_idle_timer(Instant now);
+  void expect_more(Instant now);
   Instant ack_deadline() const;
   Instant idle_deadline() const;
 
@@ -289,6 +288,8 @@ class Connection final : public ListNode<ConnectionsToSend>,
   bool eliciting_since_receipt_ = false;
   Instant handshake_deadline_;
   Instant close_deadline_ = Instant::never();
+  Instant stall_deadline_ = Instant::never();  // client: when nothing more of what it was receiving has come
+  bool ping_due_ = false;
 
   // --- connection IDs, paths ---
   LocalIds local_ids_;
@@ -311,6 +312,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   // --- end ---
   CloseReason close_reason_;
   uint32_t received_while_closing_ = 0;
+  Instant close_sent_;
   bool close_due_ = false;
 
   // --- events ---

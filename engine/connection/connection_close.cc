@@ -59,9 +59,11 @@ void Connection::become_gone(Instant) {
   want_tell();
 }
 
-// RFC 9000 section 10.2.1: fewer and fewer answers.
-void Connection::answer_while_closing() {
-  if (state_ != State::kClosing || !std::has_single_bit(++received_while_closing_)) return;
+// RFC 9000 section 10.2.1: fewer and fewer answers, but one in each probe timeout, as the answers may be lost.
+void Connection::answer_while_closing(Instant now) {
+  if (state_ != State::kClosing) return;
+  const bool again = now - close_sent_ >= recovery_.probe_timeout(PacketSpace::kApplication);
+  if (!std::has_single_bit(++received_while_closing_) && !again) return;
   close_due_ = true;
   want_send();
 }
@@ -70,6 +72,7 @@ void Connection::answer_while_closing() {
 bool Connection::build_close(Packet& packet, SealBatch& batch, Instant now) {
   if (!close_due_) return false;
   close_due_ = false;
+  close_sent_ = now;
   DatagramPlan plan{packet, batch, datagram_limit(packet, active_, mtu_)};
   auto& parts = shard_.parts;
   size_t count = 0;

@@ -63,6 +63,9 @@ FrameOutcome Connection::apply(const Frame& frame, const OpenedPacket& packet, P
       return apply_handshake_done(now);
     case FrameType::kDatagram:
       return violation(frame.type, "DATAGRAM was not offered");  // RFC 9221 section 3
+    case FrameType::kStream:
+      expect_more(now);
+      return apply_stream_frame(frame);
     default:
       return apply_stream_frame(frame);
   }

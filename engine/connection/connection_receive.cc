@@ -9,7 +9,7 @@ void Connection::on_datagram(const Packet& datagram, Instant now, DatagramOutcom
   if (state_ != State::kOpen) {
     outcome.closing = true;
     active_.received += datagram.length;
-    answer_while_closing();
+    answer_while_closing(now);
     return;
   }
   // RFC 9000 section 9: a client knows its server's address.

@@ -65,8 +65,8 @@ bool Connection::has_eliciting(PacketSpace space) const {
   if (handshake_ && handshake_->stream(space).has_next()) return true;
   if (space != PacketSpace::kApplication) return false;
   uint64_t sequence;
-  return streams_.has_data() || streams_.has_control() || handshake_done_due_ || local_ids_.has_announcement() ||
-         remote_ids_.next_to_retire(sequence);
+  return streams_.has_data() || streams_.has_control() || ping_due_ || handshake_done_due_ ||
+         local_ids_.has_announcement() || remote_ids_.next_to_retire(sequence);
 }
 
 bool Connection::build_part(PacketPart& part, DatagramPlan& plan, PacketSpace space, Instant now) {
@@ -137,7 +137,9 @@ void Connection::write_eliciting(PacketPart& part, PacketSpace space, Instant no
     write_streams(part, now);
   }
   // RFC 9002 section 6.2.4: a probe with nothing to say is a PING.
-  if (!part.ack_eliciting && recovery_.probes_owed(space) > 0) part.ack_eliciting = write_ping(part.payload.writer);
+  const bool ping = recovery_.probes_owed(space) > 0 || (ping_due_ && space == PacketSpace::kApplication);
+  if (ping && !part.ack_eliciting) part.ack_eliciting = write_ping(part.payload.writer);
+  if (part.ack_eliciting && space == PacketSpace::kApplication) ping_due_ = false;
 }
 
 void Connection::write_crypto_frames(PacketPart& part, PacketSpace space) {

@@ -15,6 +15,14 @@ void Connection::restart_idle_timer(Instant now) {
   eliciting_since_receipt_ = false;
 }
 
+// A client that only receives sends nothing but acknowledgements. Should a NAT forget it between two of them, its
+// server sends to nowhere, and neither would ever learn. So where the bytes stop coming it asks once; the answer, or
+// the probe timeouts of the question, show the server where it is.
+void Connection::expect_more(Instant now) {
+  if (role_ == Role::kServer) return;
+  stall_deadline_ = now + recovery_.probe_timeout(PacketSpace::kApplication) * 2;
+}
+
 Instant Connection::ack_deadline() const {
   Instant earliest = Instant::never();
   if (amplification_limited_) return earliest;
@@ -30,7 +38,7 @@ void Connection::schedule(Instant now) {
   if (state_ == State::kGone) return;
   if (state_ == State::kOpen) {
     wanted = std::min({recovery_.deadline(), ack_deadline(), idle_deadline(), handshake_deadline_, pacing_deadline_,
-                       active_.retry_at, active_.give_up_at});
+                       stall_deadline_, active_.retry_at, active_.give_up_at});
   }
   const bool is_early_enough = is_scheduled() && deadline() <= wanted && deadline() > now;
   if (!is_early_enough) shard_.wheel.schedule(*this, wanted);
@@ -58,6 +66,10 @@ void Connection::on_timer(Instant now) {
   on_path_timer(now);
   if (state_ != State::kOpen) return;
   if (now >= pacing_deadline_) pacing_deadline_ = Instant::never();
+  if (now >= stall_deadline_) {
+    stall_deadline_ = Instant::never();
+    ping_due_ = streams_.open_streams() > 0 && !recovery_.ack_eliciting_in_flight();
+  }
   keys_.drop_previous(now);
   if (streams_.has_events()) want_tell();
   want_send();

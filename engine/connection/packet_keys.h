@@ -52,7 +52,7 @@ class OneRttKeys {
   bool before_seal(uint64_t number, uint64_t largest_acked, bool may_update, crypto::PacketProtector& protector);
   // A tag did not match. False where the connection has seen too many (section 6.6).
   bool on_open_failed();
-  // Updates after so many packets; lower for tests.
+  // Our own keys are updated after so many packets.
   void set_update_interval(uint64_t packets) { update_after_ = packets; }
 
   void drop_previous(Instant now);

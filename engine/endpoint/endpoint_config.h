@@ -39,6 +39,7 @@ struct EndpointConfig {
   uint16_t max_udp_payload = 1452;  // largest datagram that we send once the handshake is confirmed
   Duration handshake_timeout = Duration::seconds(10);
   ControllerKind congestion = ControllerKind::kCubic;
+  uint64_t key_update_after = 1 << 22;           // packets that one 1-RTT key seals before we update it
   unsigned packets_per_visit = 16;               // datagrams one connection may build before the next has its turn
   unsigned tls_steps_per_loop = 4;               // TLS messages handled in one step()
   unsigned commands_per_loop = 1024;             // application commands handled in one step()

@@ -208,8 +208,9 @@ Verdict Shard::verdict_of(const DatagramOutcome& outcome) const {
 bool Shard::is_stateless_reset(const StatelessResetToken& tail, Instant now) {
   const uint32_t index = reset_tokens.find(tail);
   if (index == CidIndex::kNone) return false;
-  stats.resets_received.add();
-  by_index_[index]->on_stateless_reset(now);
+  Connection& connection = *by_index_[index];
+  if (connection.state() == Connection::State::kOpen) stats.resets_received.add();
+  connection.on_stateless_reset(now);
   return true;
 }
 

@@ -24,7 +24,7 @@ Side::Side(const EndpointConfig& config, crypto::TlsContext* server, crypto::Tls
     : random_(Random::from_seed(seed)),
       ids_(std::nullopt, SipKey{secret}, 0, 1, random_),
       shards_(SipKey{secret}, 1, ids_.length()) {
-  EndpointServices services{.protector = *protector_,
+  EndpointServices services{.protector = protector_,
                             .tls_server = server,
                             .tls_client = client,
                             .connection_ids = ids_,
@@ -98,6 +98,12 @@ void Side::take_events() {
     }
     if (event.fin) finished[event.stream] = true;
   }
+}
+
+void Side::say_next(std::vector<uint8_t> frames) {
+  set_tamper([this, frames = std::move(frames), done = false](MutableBytes header, MutableBytes payload) mutable {
+    if (!done && (header[0] & 0x80) == 0) done = replace_payload(payload, frames);
+  });
 }
 
 const Event* Side::find(EventType type) const {

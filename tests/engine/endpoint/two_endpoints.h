@@ -14,6 +14,7 @@
 #include "engine/endpoint/endpoint.h"
 #include "flowsteer/connection_id_codec.h"
 #include "flowsteer/shard_map.h"
+#include "tests/engine/endpoint/tampering_protector.h"
 #include "tests/support/fake_port.h"
 #include "tests/support/test_tls.h"
 
@@ -66,11 +67,15 @@ class Side {
   std::vector<Command> unconsumed;
   std::vector<ConnectionHandle> opened;
   size_t packets_used() const { return pool_.used(); }
+  // Changes what is sent from now on, before it is sealed.
+  void set_tamper(TamperingProtector::Tamper tamper) { protector_.tamper = std::move(tamper); }
+  // Instead of the next 1-RTT packets, with room for them, that are sent: until one went out.
+  void say_next(std::vector<uint8_t> frames);
 
  private:
   viaduct::test::FakePool pool_{512};
   Random random_;
-  std::unique_ptr<crypto::PacketProtector> protector_ = crypto::make_protector();
+  TamperingProtector protector_;
   flowsteer::ConnectionIdCodec ids_;
   flowsteer::ShardMap shards_;
   std::unique_ptr<Endpoint> endpoint_;

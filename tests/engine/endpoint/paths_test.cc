@@ -1,0 +1,147 @@
+// A peer whose address changes, or seems to.
+#include <gtest/gtest.h>
+
+#include "tests/engine/endpoint/two_endpoints.h"
+
+namespace viaduct::quic::test {
+namespace {
+
+// A NAT whose mapping the test changes.
+struct Translator {
+  explicit Translator(TwoEndpoints& pair) {
+    pair.filter = [this](bool to_server, Datagram& datagram) {
+      if (to_server) {
+        datagram.path.remote = outside;
+        sent += datagram.bytes.size();
+        return !silent;
+      }
+      if (datagram.path.local != outside) return ++lost, false;
+      received += datagram.bytes.size();
+      datagram.path.local = kClientPath.local;
+      return true;
+    };
+  }
+  SocketAddress outside = kClientPath.local;
+  bool silent = false;
+  uint64_t sent = 0, received = 0, lost = 0;
+};
+
+class Paths : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(pair.handshake());
+    pair.run_for(Duration::milliseconds(300));
+  }
+  void transfer(size_t size) {
+    const uint64_t stream = next_stream;
+    next_stream += 4;
+    pair.client.write(pair.client.opened[0], stream, std::vector<uint8_t>(10, 1), true);
+    ASSERT_TRUE(pair.run_until([&] { return pair.server.finished[stream]; }, Duration::seconds(30)));
+    pair.server.write(pair.accepted(), stream, std::vector<uint8_t>(size, 2), true);
+    ASSERT_TRUE(pair.run_until([&] { return pair.client.finished[stream]; }, Duration::seconds(30)));
+    EXPECT_EQ(pair.client.received[stream].size(), size);
+  }
+
+  TwoEndpoints pair;
+  Translator nat{pair};
+  uint64_t next_stream = 0;
+};
+
+TEST_F(Paths, ANewPortIsFollowed) {
+  transfer(100'000);
+  nat.outside.port = 40001;
+  transfer(1'000'000);
+  EXPECT_EQ(pair.server.stats().paths_changed, 1u);
+  EXPECT_EQ(pair.server.stats().path_validations_failed, 0u);
+}
+
+TEST_F(Paths, ANewAddressIsFollowed) {
+  transfer(100'000);
+  nat.outside.ip = IpAddress::v4(198, 18, 9, 9);
+  transfer(1'000'000);
+  EXPECT_EQ(pair.server.stats().paths_changed, 1u);
+}
+
+// RFC 9000 section 8: until the new address has answered, three times what came from it.
+TEST_F(Paths, ANewAddressGetsLittleUntilItAnswers) {
+  pair.server.write(pair.accepted(), 1, std::vector<uint8_t>(3'000'000, 2), true);
+  pair.run_for(Duration::milliseconds(30));
+  nat.outside.port = 40001;
+  nat.sent = 0;
+  uint64_t to_new = 0;
+  pair.filter = [&](bool to_server, Datagram& datagram) {
+    if (to_server) {
+      if (nat.sent > 0) return false;  // one packet from the new address, then nothing
+      datagram.path.remote = nat.outside;
+      nat.sent += datagram.bytes.size();
+      return true;
+    }
+    if (datagram.path.local == nat.outside) to_new += datagram.bytes.size();
+    return false;
+  };
+  pair.run_for(Duration::milliseconds(900));
+  EXPECT_GT(to_new, 0u);
+  EXPECT_LE(to_new, 3 * nat.sent);
+}
+
+// RFC 9000 section 9.3.2: somebody else's address, from which no challenge is answered.
+TEST_F(Paths, AnAddressThatDoesNotAnswerIsLeftAgain) {
+  nat.outside.port = 666;
+  pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(10, 1), true);
+  ASSERT_TRUE(pair.run_until([&] { return pair.server.stats().paths_changed == 1; }));
+  nat.outside.port = kClientPath.local.port;  // what goes to port 666 is lost from now on
+  nat.silent = true;
+  ASSERT_TRUE(pair.run_until([&] { return pair.server.stats().path_validations_failed == 1; }));
+  EXPECT_GT(nat.lost, 0u);
+  nat.silent = false;
+  next_stream = 4;
+  transfer(10'000);
+  EXPECT_EQ(pair.server.stats().paths_changed, 1u);
+}
+
+// RFC 9000 section 9.3.3: a copy of a packet that came first from elsewhere; the next real one brings us back.
+TEST_F(Paths, APacketThatSomebodyElseSentFirstChangesNothingForLong) {
+  pair.filter = [&](bool to_server, Datagram& datagram) {
+    if (!to_server) return datagram.path.local == kClientPath.local;
+    Datagram copy = datagram;
+    copy.path.remote.port = 666;
+    if (pair.server.stats().paths_changed == 0) pair.server.ingest(copy, pair.now);
+    return true;
+  };
+  transfer(500'000);
+  transfer(500'000);
+  EXPECT_EQ(pair.server.stats().paths_changed, 2u);
+}
+
+TEST_F(Paths, AReceiverThatANatForgotAsksForMore) {
+  pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(10, 1), true);
+  ASSERT_TRUE(pair.run_until([&] { return pair.server.finished[0]; }));
+  pair.server.write(pair.accepted(), 0, std::vector<uint8_t>(2'000'000, 2), true);
+  ASSERT_TRUE(pair.run_until([&] { return pair.client.received[0].size() > 300'000; }));
+  nat.silent = true;  // the acknowledgements on the way are lost, too
+  pair.run_for(Duration::milliseconds(12));
+  nat.silent = false;
+  nat.outside.port = 40001;
+  EXPECT_TRUE(pair.run_until([&] { return pair.client.finished[0]; }, Duration::seconds(5)));
+  EXPECT_GE(pair.server.stats().paths_changed, 1u);
+}
+
+// RFC 9000 section 14.3: the largest datagram that passes is used.
+TEST(Mtu, IsFoundByProbing) {
+  for (const size_t passes : {1200u, 1300u, 1400u, 1452u}) {
+    TwoEndpoints pair;
+    size_t largest = 0;
+    pair.filter = [&](bool, Datagram& datagram) {
+      if (datagram.bytes.size() <= passes) largest = std::max(largest, datagram.bytes.size());
+      return datagram.bytes.size() <= passes;
+    };
+    ASSERT_TRUE(pair.handshake());
+    pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(3'000'000, 1), true);
+    ASSERT_TRUE(pair.run_until([&] { return pair.server.finished[0]; }, Duration::seconds(20))) << passes;
+    EXPECT_LE(largest, passes);
+    EXPECT_GE(largest, passes < 1300 ? 1200 : passes - 80) << passes;
+  }
+}
+
+}  // namespace
+}  // namespace viaduct::quic::test
