@@ -122,7 +122,7 @@ void read_eal(TableReader& eal, Config& config) {
     eal.fail("file_prefix", "expected a name without slashes");
   if (const auto pages = eal.choice("hugepages", kHugepages))
     config.eal.hugepages = static_cast<net::Hugepages>(*pages);
-  eal.number("memory_mb", config.eal.memory_mb, 16, 1 << 20);
+  eal.number("memory_mb", config.eal.memory_mb, 0, 1 << 20);
   eal.text("log_level", config.eal.log_level);
   eal.texts("arguments", config.eal.extra_arguments);
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cctype>
+#include <fstream>
 #include <string>
 
 namespace viaduct::origin {
@@ -120,6 +122,19 @@ TEST(Config, needs_what_has_no_default) {
   const std::string errors = errors_of("");
   for (const char* missing : {"port: is missing", "tls: is missing", "content: is missing"})
     EXPECT_NE(errors.find(missing), std::string::npos) << errors;
+}
+
+// Every key of the example, those commented out included, is one that we know and has a value that we take.
+TEST(Config, the_example_is_right_as_it_is_and_with_every_key) {
+  std::ifstream in(EXAMPLE_FILE);
+  std::string text, line;
+  while (std::getline(in, line)) {
+    const bool is_commented_key =
+        line.starts_with("#") && line.size() > 1 && std::islower(static_cast<unsigned char>(line[1]));
+    text += (is_commented_key ? line.substr(1) : line) + "\n";
+  }
+  EXPECT_TRUE(load_config(EXAMPLE_FILE)) << load_config(EXAMPLE_FILE).error()[0];
+  EXPECT_EQ(errors_of(text), "");
 }
 
 TEST(Config, that_cannot_be_read) {
