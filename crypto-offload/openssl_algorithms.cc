@@ -9,6 +9,7 @@ const OpensslAlgorithms& openssl_algorithms() {
       .chacha20_poly1305 = EVP_CIPHER_fetch(nullptr, "ChaCha20-Poly1305", nullptr),
       .aes_128_ecb = EVP_CIPHER_fetch(nullptr, "AES-128-ECB", nullptr),
       .aes_256_ecb = EVP_CIPHER_fetch(nullptr, "AES-256-ECB", nullptr),
+      .aes_256_cbc = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr),
       .chacha20 = EVP_CIPHER_fetch(nullptr, "ChaCha20", nullptr),
       .hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr),
   };

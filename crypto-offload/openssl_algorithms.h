@@ -15,6 +15,7 @@ struct OpensslAlgorithms {
   EVP_CIPHER* chacha20_poly1305;
   EVP_CIPHER* aes_128_ecb;
   EVP_CIPHER* aes_256_ecb;
+  EVP_CIPHER* aes_256_cbc;
   EVP_CIPHER* chacha20;
   EVP_MAC* hmac;
 

@@ -8,6 +8,9 @@
 namespace viaduct::crypto {
 namespace {
 
+// What a ticket that allows 0-RTT says in QUIC (RFC 9001 section 4.6.1).
+constexpr uint32_t kQuicMaxEarlyData = 0xffffffff;
+
 Aead aead_of(const SSL* ssl) {
   const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
   switch (cipher == nullptr ? 0 : SSL_CIPHER_get_id(cipher)) {
@@ -127,14 +130,36 @@ bool OpensslSession::poll(TlsMessage& message) {
   return true;
 }
 
+void OpensslSession::enable_early_data() { SSL_set_quic_tls_early_data_enabled(ssl_.get(), 1); }
+
+// A ticket is, in our encoding: the size of the server's transport parameters (2 octets), those, OpenSSL's session.
+void OpensslSession::resume(Bytes ticket, bool early_data) {
+  ByteReader reader(ticket);
+  const Bytes parameters = reader.bytes(reader.u16());
+  const Bytes encoded = reader.rest();
+  if (encoded.empty()) return;
+  const uint8_t* begin = encoded.data();
+  SSL_SESSION* session = d2i_SSL_SESSION(nullptr, &begin, static_cast<long>(encoded.size()));
+  if (session == nullptr) return ERR_clear_error();
+  if (SSL_set_session(ssl_.get(), session) == 1 && early_data &&
+      SSL_SESSION_get_max_early_data(session) == kQuicMaxEarlyData) {
+    early_data_ = SSL_set_quic_tls_early_data_enabled(ssl_.get(), 1) == 1;
+  }
+  SSL_SESSION_free(session);
+  if (early_data_) push(TlsMessage::Type::kTransportParameters, parameters).message.level = EncryptionLevel::kEarlyData;
+}
+
 void OpensslSession::take_ticket(SSL_SESSION* session) {
   const int size = i2d_SSL_SESSION(session, nullptr);
   if (size <= 0) return;
-  std::vector<uint8_t> encoded(static_cast<size_t>(size));
-  uint8_t* end = encoded.data();
+  std::vector<uint8_t> ticket(2 + peer_parameters_.size() + static_cast<size_t>(size));
+  ByteWriter writer(ticket);
+  writer.u16(static_cast<uint16_t>(peer_parameters_.size()));
+  writer.bytes(peer_parameters_);
+  uint8_t* end = writer.position();
   i2d_SSL_SESSION(session, &end);
-  push(TlsMessage::Type::kTicket, encoded);
-  OPENSSL_cleanse(encoded.data(), encoded.size());
+  push(TlsMessage::Type::kTicket, ticket);
+  OPENSSL_cleanse(ticket.data(), ticket.size());
 }
 
 int OpensslSession::send(Bytes bytes) {
@@ -187,6 +212,7 @@ int OpensslSession::secret(EncryptionLevel level, Direction direction, Bytes sec
 int OpensslSession::transport_parameters(Bytes bytes) {
   if (failed_) return 1;
   has_transport_parameters_ = true;
+  if (role_ == TlsRole::kClient) peer_parameters_.assign(bytes.begin(), bytes.end());
   push(TlsMessage::Type::kTransportParameters, bytes);
   return 1;
 }
@@ -216,6 +242,9 @@ void OpensslSession::advance() {
 
 void OpensslSession::complete() {
   complete_ = true;
+  if (early_data_ && SSL_get_early_data_status(ssl_.get()) != SSL_EARLY_DATA_ACCEPTED) {
+    push(TlsMessage::Type::kEarlyDataRejected);
+  }
   push(TlsMessage::Type::kComplete, chosen_alpn(ssl_.get()));
   if (role_ == TlsRole::kServer) ssl_.reset();  // the tickets are among the messages by now
 }

@@ -31,6 +31,12 @@ class OpensslSession final : public TlsSession {
   void provide(EncryptionLevel level, Bytes bytes) override;
   bool poll(TlsMessage& message) override;
 
+  // Before start(). Server: takes 0-RTT from clients that resume.
+  void enable_early_data();
+  // Client, before start(): resumes the session of a ticket, with 0-RTT if asked for and allowed. What is no session
+  // is passed over.
+  void resume(Bytes ticket, bool early_data);
+
   // Ends the handshake with an alert. The first one counts.
   void fail(uint8_t alert);
   // A session to resume came with a ticket; for the context's callback.
@@ -63,10 +69,12 @@ class OpensslSession final : public TlsSession {
   bool handshake_returned_ = false;
   bool complete_ = false;
   bool failed_ = false;
+  bool early_data_ = false;  // client: offered
   bool has_transport_parameters_ = false;
   EncryptionLevel read_level_ = EncryptionLevel::kInitial;
   EncryptionLevel write_level_ = EncryptionLevel::kInitial;
   std::vector<uint8_t> transport_parameters_;  // ours; OpenSSL keeps a pointer to them
+  std::vector<uint8_t> peer_parameters_;       // client: what a ticket remembers
   std::vector<uint8_t> input_;                 // from the peer, at read_level_, not yet taken by OpenSSL
   std::deque<Entry> entries_;
   std::vector<uint8_t> arena_;

@@ -24,11 +24,12 @@ struct TlsMessage {
   enum class Type : uint8_t {
     kCrypto,               // bytes: to be sent in CRYPTO frames at `level`
     kSecret,               // bytes: the traffic secret for `level`, `direction`, `aead`, `hash_size`
-    kTransportParameters,  // bytes: the peer's, encoded; unauthenticated until kComplete
+    kTransportParameters,  // bytes: the peer's, encoded; unauthenticated until kComplete. At kEarlyData, before all
+                           // others: a client's, remembered from the session that it resumes with 0-RTT
     kAlert,                // alert: close with CRYPTO_ERROR 0x100 + alert (RFC 9001 section 4.8)
     kComplete,             // the handshake is complete (section 4.1.1); bytes: the ALPN chosen, never empty
     kTicket,               // client: bytes: a session to resume, in an encoding of the session's own
-    kEarlyDataRejected,    // client: 0-RTT was refused
+    kEarlyDataRejected,    // client: 0-RTT was refused; comes before kComplete
   };
   Type type = Type::kCrypto;
   EncryptionLevel level = EncryptionLevel::kInitial;
@@ -53,6 +54,10 @@ class TlsSession {
   virtual bool poll(TlsMessage& message) = 0;
 };
 
+class CertificateStore;
+class ReplayWindow;
+class TicketKeys;
+
 // Makes sessions; one per lcore that runs TLS.
 class TlsContext {
  public:
@@ -63,9 +68,16 @@ class TlsContext {
   // server_name may be empty (no SNI). session: a kTicket's bytes, or empty.
   virtual std::unique_ptr<TlsSession> connect(const std::string& server_name, Bytes transport_parameters,
                                               Bytes session) = 0;
+  // Server: handshakes that begin from now on use these; for certificates that changed.
+  virtual void use_certificates(std::shared_ptr<const CertificateStore>) {}
 };
 
-// A server's certificate and protocols.
+struct CertificateFiles {
+  std::string certificate_file;  // PEM, the chain, leaf first
+  std::string private_key_file;  // PEM
+};
+
+// A server's certificates and protocols.
 struct TlsServerOptions {
   std::string certificate_file;   // PEM, the chain, leaf first
   std::string private_key_file;   // PEM
@@ -73,6 +85,12 @@ struct TlsServerOptions {
   std::string ciphers;            // TLS 1.3 suites, OpenSSL's names, colon-separated; empty: all three, AES-128 first
   std::string groups;             // OpenSSL's names, colon-separated; empty: OpenSSL's default
   std::string key_log_file;       // SSLKEYLOGFILE format is appended where not empty
+
+  std::vector<CertificateFiles> more_certificates;  // for other names or of other kinds, chosen by SNI
+  std::shared_ptr<const TicketKeys> ticket_keys;    // shared by the workers of an origin; null: this context's own
+  bool early_data = false;                          // accept 0-RTT: a kSecret to read at kEarlyData says so
+  std::string early_data_context;                   // what tickets promise; others' early data is rejected
+  std::shared_ptr<ReplayWindow> replay_window;      // shared by the workers; null: this context's own
 };
 
 struct TlsClientOptions {
@@ -82,7 +100,11 @@ struct TlsClientOptions {
   std::string ciphers;
   std::string groups;
   std::string key_log_file;
+  bool early_data = false;  // offer 0-RTT where the session resumed allows it
 };
+
+// The certificates that `options` names, read anew: for use_certificates(). Null with `error` filled. Any thread.
+std::shared_ptr<const CertificateStore> load_certificates(const TlsServerOptions& options, std::string& error);
 
 // Null with `error` filled for a file that cannot be used.
 std::unique_ptr<TlsContext> make_tls_server(const TlsServerOptions& options, std::string& error);

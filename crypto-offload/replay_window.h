@@ -1,0 +1,34 @@
+// Which 0-RTT flights were seen already (RFC 8446 section 8.2).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+namespace viaduct::crypto {
+
+// Remembers fingerprints for kSeconds, which covers the time in which TLS takes a ticket's age for plausible. Bounded:
+// where there is no room, an answer is "seen", and the data comes again after the handshake. One window is shared by
+// all workers of a process; it knows nothing of other processes, so early data must be harmless when repeated all the
+// same. Any thread.
+class ReplayWindow {
+ public:
+  static constexpr int64_t kSeconds = 30;
+
+  // capacity: fingerprints at a time, rounded up to a power of two of at least kWays. Until `refuse_until` (seconds of
+  // the caller's clock) nothing is new: a process that shares ticket keys with its predecessor doesn't know what that
+  // saw.
+  explicit ReplayWindow(size_t capacity, int64_t refuse_until = 0);
+
+  // True for a fingerprint not seen within kSeconds.
+  bool is_new(uint64_t fingerprint, int64_t now_seconds);
+
+ private:
+  static constexpr size_t kWays = 8;
+
+  size_t mask_;
+  std::unique_ptr<std::atomic<uint64_t>[]> entries_;  // 40 bits of fingerprint over 24 bits of time; 0: never used
+  int64_t refuse_until_;
+};
+
+}  // namespace viaduct::crypto
