@@ -15,6 +15,7 @@
 #include "pmd-glue/driver_arguments.h"
 #include "pmd-glue/driver_sockets.h"
 #include "pmd-glue/kernel_interface.h"
+#include "pmd-glue/libxdp_path.h"
 
 namespace viaduct::net {
 namespace {
@@ -241,6 +242,7 @@ std::expected<Device, std::string> Device::open(const DeviceConfig& config) {
     return Device(std::move(*core));
   }
 
+  if (config.driver == Driver::kAfXdp) point_libxdp_to_its_objects();
   const std::set<int> sockets_before = open_driver_sockets();
   const std::string text = driver_string(config, next_number++, *mtu);
   if (const int error = rte_dev_probe(text.c_str()); error != 0) return about(config, probe_failure(config, error));

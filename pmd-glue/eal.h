@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <expected>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace viaduct::net {
@@ -39,11 +39,13 @@ class Eal {
   // The error is one sentence for the operator, with a hint.
   static std::expected<Eal, std::string> start(const EalConfig& config);
   Eal(Eal&& other) noexcept
-      : running_(other.running_), hugepages_(other.hugepages_), prefix_(std::move(other.prefix_)) {
-    other.running_ = false;
-  }
+      : running_(std::exchange(other.running_, false)),
+        hugepages_(other.hugepages_),
+        dumpcap_(other.dumpcap_),
+        prefix_(std::move(other.prefix_)) {}
   Eal& operator=(Eal&&) = delete;
-  // Stops the EAL and removes its hugepage files and its runtime folder. Devices and worker threads must have gone before.
+  // Stops the EAL and removes its hugepage files and its runtime folder. Devices and worker threads must have gone
+  // before.
   ~Eal();
 
   bool uses_hugepages() const { return hugepages_; }

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "apps/http3/message_reader.h"
 #include "apps/http3/peer_streams.h"
 #include "apps/http3/verdicts.h"
+#include "base/instant.h"
 #include "base/intrusive_list.h"
 #include "engine/app_channel.h"
 
@@ -51,6 +53,7 @@ struct Connection {
   uint32_t asked_count = 0;        // of them, those with a header section
   uint32_t sections_gathered = 0;  // blocks its requests hold
   uint64_t next_stream = 0;        // the lowest request stream that was not opened yet
+  Instant quiet_since = Instant::from_ns(std::numeric_limits<int64_t>::min() / 2);  // its last request ended
   uint8_t goaways_sent = 0;
   bool is_closing = false;  // kClose was sent: nothing it says matters any more
 };

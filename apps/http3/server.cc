@@ -52,6 +52,7 @@ bool Server::has_command_room() const { return channel_.commands.room() >= kMost
 void Server::send(const Command& command) { channel_.commands.push(command); }
 
 bool Server::step(Instant now) {
+  now_ = now;
   bool worked = false;
   Event event;
   while (has_command_room() && channel_.events.pop(event)) {
@@ -201,7 +202,8 @@ void Server::sweep_for_shutdown(Instant now) {
     std::optional<Connection>& connection = connections_[sweep_at_];
     if (!connection || connection->is_closing) continue;
     if (connection->goaways_sent < goaway_phase_) send_goaway(*connection);
-    if (goaway_phase_ == 2 && connection->asked_count == 0) close(*connection, Error::kNoError, kConnectionEnded);
+    const bool is_done = connection->asked_count == 0 && now - connection->quiet_since >= limits_.linger;
+    if (goaway_phase_ == 2 && is_done) close(*connection, Error::kNoError, kConnectionEnded);
   }
   const bool is_round_done = sweep_at_ >= limits_.max_connections;
   if (is_round_done) sweep_at_ = 0;

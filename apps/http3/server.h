@@ -28,6 +28,9 @@ struct ServerLimits {
   uint32_t max_gathered_sections = 256;   // header sections that arrive in parts, of all connections
   uint32_t max_gathered_per_connection = 16;
   uint32_t max_writes_ahead = 4;                        // writes of a response that are not released yet
+  // How long a shutdown leaves a connection open after its last response was acknowledged: the client's transport has
+  // it all then, but its application may still be reading. A client that is done closes by itself.
+  Duration linger = Duration::seconds(5);
   Duration goaway_grace = Duration::milliseconds(250);  // between the two GOAWAYs of a shutdown
 };
 
@@ -131,6 +134,7 @@ class Server {
   Request* current_ = nullptr;  // the request whose bytes are being read; settled after
   uint8_t goaway_phase_ = 0;    // 0: serving; 1: announced; 2: no more requests
   uint32_t sweep_at_ = 0;
+  Instant now_;
   Instant final_goaway_ = Instant::never();
   Instant next_sweep_ = Instant::never();
   VerdictCounters verdicts_;

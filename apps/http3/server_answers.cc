@@ -138,7 +138,10 @@ void Server::forget(Request& request) {
   if (connection) {
     drop_section(*connection, request);
     --connection->request_count;
-    if (request.is_asked) --connection->asked_count;
+    if (request.is_asked) {
+      --connection->asked_count;
+      connection->quiet_since = now_;
+    }
   }
   streams_.erase(request.connection.index, request.stream);
   const RequestId id = requests_.handle_of(request);

@@ -112,6 +112,10 @@ TransportError Connection::apply_ack(const AckFrame& frame, PacketSpace space, I
   const uint64_t delay = std::min(frame.delay, kMaxDelay >> exponent) << exponent;
   const AckReport report{std::span(ranges).first(count), Duration::microseconds(static_cast<int64_t>(delay))};
   const auto error = recovery_.on_ack(space, report, now, *this);
+  // RFC 9001 section 4.1.2 lets a client take this for a HANDSHAKE_DONE that was lost, and so probe with 1-RTT packets.
+  const bool shows_completion =
+      space == PacketSpace::kApplication && recovery_.largest_acked(space) != Recovery::kNoneAcked;
+  if (!error && shows_completion && role_ == Role::kClient) confirm_handshake(now);
   if (streams_.has_events()) want_tell();
   return error;
 }

@@ -45,13 +45,14 @@ uint64_t end_of_marked(const ReceiveBlock& block, uint64_t begin) {
 
 // Bytes that are new to the stream lie in [begin, end).
 bool Reassembly::has_room(const ReceiveStore& store, uint64_t begin, uint64_t end) const {
+  const uint32_t available = store.available(begin == contiguous_);
   const uint64_t blocks = (end - 1) / kBlock - begin / kBlock + 1;
-  if (store.available() >= blocks) return true;
+  if (available >= blocks) return true;
   uint64_t missing = 0;
   for (uint64_t number = begin / kBlock; number <= (end - 1) / kBlock; ++number) {
     if (!store.find(this, number)) ++missing;
   }
-  return store.available() >= missing;
+  return missing <= available;
 }
 
 bool Reassembly::insert(ReceiveStore& store, uint64_t offset, Bytes data) {

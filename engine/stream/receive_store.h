@@ -56,12 +56,21 @@ class ReceiveStore {
   Consumed consume(uint64_t token);
 
   uint32_t capacity() const { return capacity_; }
-  uint32_t available() const { return capacity_ - use_.used(); }
+  // Blocks left for bytes in order, or for bytes ahead of others. The latter leave some untouched: whatever they pin,
+  // what they wait for finds room, is read, and lets them go.
+  uint32_t available(bool in_order) const {
+    const uint32_t left = capacity_ - use_.used();
+    if (in_order) return left;
+    return left > reserve() ? left - reserve() : 0;
+  }
   const PoolUse& use() const { return use_; }
   void count_refused() { use_.count_refused(); }
 
  private:
   friend class Reassembly;
+
+  // Two blocks are what a frame of an ordinary packet may need.
+  uint32_t reserve() const { return capacity_ < 16 ? 2 : capacity_ / 8; }
 
   ReceiveBlock* find(const Reassembly* owner, uint64_t number) const;
   ReceiveBlock* acquire(Reassembly* owner, uint64_t stream, uint64_t number);

@@ -55,6 +55,7 @@ void StreamSet::stop_sending(uint64_t id, uint64_t error) {
     set_due(*stream, Stream::kStopSending);
   }
   check_receive_window();
+  update_events(*stream);
   finish_if_done(*stream);
 }
 
@@ -76,8 +77,9 @@ bool StreamSet::has_events() const {
 bool StreamSet::next_event(Event& event) {
   event = {};
   if (next_limit_event(event)) return true;
-  while (Stream* stream = to_tell_.front()) {
-    if (next_stream_event(*stream, event)) return true;
+  if (Stream* stream = to_tell_.front()) {
+    next_stream_event(*stream, event);
+    return true;
   }
   return next_released_event(event);
 }
@@ -95,8 +97,8 @@ bool StreamSet::next_limit_event(Event& event) {
   return false;
 }
 
-// One event of the stream; false where it has none (left), and it leaves the list.
-bool StreamSet::next_stream_event(Stream& stream, Event& event) {
+// One event of a stream that has some.
+void StreamSet::next_stream_event(Stream& stream, Event& event) {
   event.stream = stream.id;
   if (stream.has_peer_stop_event) {
     stream.has_peer_stop_event = false;
@@ -105,18 +107,15 @@ bool StreamSet::next_stream_event(Stream& stream, Event& event) {
   } else if (stream.receives && stream.receive.has_reset_event()) {
     event.type = EventType::kReset;
     event.error = stream.receive.take_reset_event();
-  } else if (stream.receives && stream.receive.has_data_event()) {
+  } else {
     event.type = EventType::kData;
     const LentBytes lent = stream.receive.read(resources_.received, event.fin);
     event.data = lent.bytes.data();
     event.length = static_cast<uint32_t>(lent.bytes.size());
     event.token = lent.token;
-  } else {
-    to_tell_.remove(stream);
-    return false;
   }
+  update_events(stream);
   finish_if_done(stream);
-  return true;
 }
 
 bool StreamSet::next_released_event(Event& event) {

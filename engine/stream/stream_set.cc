@@ -79,6 +79,7 @@ FrameOutcome StreamSet::open_for_peer(uint64_t id, FrameType frame) {
     }
     ++kind.opened;
   }
+  check_stream_limit(is_unidirectional(id));
   return {};
 }
 
@@ -109,17 +110,18 @@ void StreamSet::finish_if_done(Stream& stream) {
   stream.receive.clear(resources_.received);
   resources_.table.close(stream);
   --open_;
-  if (initiator_of(id) != role_) count_closed(id);
+  if (initiator_of(id) == role_) return;
+  ++peer_[is_unidirectional(id)].closed;
+  check_stream_limit(is_unidirectional(id));
 }
 
-void StreamSet::count_closed(uint64_t id) {
-  PeerKind& kind = peer_[is_unidirectional(id)];
-  ++kind.closed;
-  // Told when it is a step worth a frame, and well before the peer has to stop.
+// A higher limit is told when it is a step worth a frame, and well before the peer has to stop.
+void StreamSet::check_stream_limit(bool unidirectional) {
+  const PeerKind& kind = peer_[unidirectional];
   const uint64_t step = next_stream_limit(kind) - kind.limit;
   const uint64_t left = kind.limit - kind.opened;
   if (step == 0 || left > kind.window / 2 || (left > 0 && step < kind.window / 8)) return;
-  due_ |= is_unidirectional(id) ? kMaxStreamsUni : kMaxStreamsBidi;
+  due_ |= unidirectional ? kMaxStreamsUni : kMaxStreamsBidi;
 }
 
 uint64_t StreamSet::next_stream_limit(const PeerKind& kind) const {
@@ -138,7 +140,7 @@ FrameOutcome StreamSet::on_stream(const StreamFrame& frame) {
   if (!stream) return {};
   auto outcome = stream->receive.on_stream(frame, receive_window_, resources_.received);
   if (!outcome.is_ok()) return outcome;
-  if (stream->receive.has_data_event()) tell(*stream);
+  update_events(*stream);
   if (stream->receive.is_stopped()) {
     check_receive_window();
     finish_if_done(*stream);
@@ -153,7 +155,7 @@ FrameOutcome StreamSet::on_reset_stream(const ResetStreamFrame& frame) {
   outcome = stream->receive.on_reset(frame, receive_window_, resources_.received);
   if (!outcome.is_ok()) return outcome;
   check_receive_window();
-  if (stream->receive.has_reset_event()) tell(*stream);
+  update_events(*stream);
   finish_if_done(*stream);
   return {};
 }
@@ -166,7 +168,7 @@ FrameOutcome StreamSet::on_stop_sending(const StopSendingFrame& frame) {
   if (!stream->send.reset(frame.error, resources_.ranges, released_)) return {};
   stream->has_peer_stop_event = true;
   stream->peer_stop_error = frame.error;
-  tell(*stream);
+  update_events(*stream);
   set_due(*stream, Stream::kResetStream);
   schedule_data(*stream);
   return {};
@@ -232,8 +234,13 @@ void StreamSet::set_due(Stream& stream, uint8_t due) {
   if (!stream.is_waiting && !stream.ListNode<StreamsToControl>::is_linked()) to_control_.push_back(stream);
 }
 
-void StreamSet::tell(Stream& stream) {
-  if (!stream.ListNode<StreamsToTell>::is_linked()) to_tell_.push_back(stream);
+// Lists the stream while there is something to tell of it.
+void StreamSet::update_events(Stream& stream) {
+  using Node = ListNode<StreamsToTell>;
+  const bool has_event = stream.has_peer_stop_event ||
+                         (stream.receives && (stream.receive.has_reset_event() || stream.receive.has_data_event()));
+  if (has_event && !stream.Node::is_linked()) to_tell_.push_back(stream);
+  if (!has_event) stream.Node::unlink();
 }
 
 }  // namespace viaduct::quic

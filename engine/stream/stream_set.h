@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstdio>
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -95,6 +96,7 @@ class StreamSet {
   // The connection is closed: streams go, and all writes become kReleased events. Only events may follow.
   void close();
 
+  void dump() { for (Stream* s = all_.front(); s; s = all_.next(*s)) printf("  stream %lu due %d waiting %d sendfin %d unsent %d avail %lu next %d recvfin %d final %d stopped %d reset %d delivered?\n", s->id, s->due, s->is_waiting, s->send.is_finished(), s->send.has_unsent(), s->send.window().available(), s->send.has_next(100), s->receive.is_finished(), s->receive.has_final_size(), s->receive.is_stopped(), s->send.is_reset()); printf("  sendwin %lu due %d\n", send_window_.available(), due_); }
   size_t open_streams() const { return open_; }
   const ReceiveWindow& receive_window() const { return receive_window_; }
   const SendWindow& send_window() const { return send_window_; }
@@ -132,16 +134,16 @@ class StreamSet {
   Stream* make_stream(uint64_t id);
   uint64_t send_limit_for(uint64_t id) const;
   void finish_if_done(Stream& stream);
-  void count_closed(uint64_t id);
+  void check_stream_limit(bool unidirectional);
   void check_receive_window();
   void schedule_data(Stream& stream);
   void set_due(Stream& stream, uint8_t due);
-  void tell(Stream& stream);
+  void update_events(Stream& stream);
 
   // --- stream_commands.cc ---
   Stream* open_own(uint64_t id);
   bool next_limit_event(Event& event);
-  bool next_stream_event(Stream& stream, Event& event);
+  void next_stream_event(Stream& stream, Event& event);
   bool next_released_event(Event& event);
 
   // --- stream_sending.cc ---

@@ -89,7 +89,7 @@ struct TestHandler : ClientHandler {
 class Pair : public testing::TestWithParam<size_t> {
  protected:
   void run() {
-    for (int i = 0; i < 50; ++i) {
+    for (int i = 0; i < 600; ++i) {
       cable.move();
       client.step();
       server.step(now);

@@ -187,11 +187,13 @@ TEST_F(Serving, shuts_down_in_two_steps_and_lets_requests_finish) {
   for (const auto& asked : application.asked) answer_ok(asked.id);
   engine.take();
   engine.release_all();
-  for (int i = 0; i < 3; ++i) {
-    now = now + Duration::milliseconds(10);
-    run();
-  }
+  run();
+  now = now + limits.linger - Duration::milliseconds(1);
+  run();
   EXPECT_EQ(count(kRequestAnswered), 2u);
+  EXPECT_FALSE(engine.closed_with) << "the client may still be reading";
+  now = now + Duration::milliseconds(10);
+  run();
   EXPECT_EQ(engine.closed_with, code(Error::kNoError));
   EXPECT_EQ(count(kConnectionEnded), 1u);
   // Who comes now is sent away.

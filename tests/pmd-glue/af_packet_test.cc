@@ -66,7 +66,10 @@ class AfPacket : public testing::Test {
  protected:
   void open(unsigned queues, unsigned mtu = 1500) {
     far_.emplace("near", "far", "198.18.0.2/24", "2001:db8::2/64", mtu);
-    DeviceConfig config = DeviceConfig::parse("af_packet:near").value();
+    serve("af_packet:near", queues);
+  }
+  void serve(const char* name, unsigned queues) {
+    DeviceConfig config = DeviceConfig::parse(name).value();
     config.queues = queues;
     auto device = Device::open(config);
     ASSERT_TRUE(device.has_value()) << device.error();
@@ -197,6 +200,27 @@ TEST_F(AfPacket, EchoesBurstsWithoutLoss) {
   EXPECT_EQ(received, kRounds * kPerRound)
       << "delivered " << sum(&UdpPortCounters::delivered) << ", sent " << counters.sent << ", refused "
       << counters.send_refused << ", not sent by the driver " << device_->statistics().tx_errors;
+}
+
+TEST_F(AfPacket, EchoesOverAfXdp) {
+  far_.emplace("near", "far", "198.18.0.2/24", "2001:db8::2/64");
+  serve("af_xdp:near", 1);
+  ASSERT_TRUE(device_);
+  far_->run([&] {
+    UdpSocket socket4(kOur4, 4433), socket6(kOur6, 4433);
+    expect_echo(socket4, "over an XDP socket");
+    expect_echo(socket6, std::string(1200, 'x'));
+  });
+}
+
+// The kernel's end of a tap device is in this very namespace.
+TEST_F(AfPacket, EchoesOverATap) {
+  serve("tap:viaduct0", 1);
+  ASSERT_TRUE(device_);
+  ASSERT_EQ(std::system("ip addr add 198.18.0.2/24 dev viaduct0 && ip link set viaduct0 up"), 0);
+  UdpSocket socket(kOur4, 4433);
+  expect_echo(socket, "over a tap");
+  expect_echo(socket, std::string(1200, 't'));
 }
 
 double cpu_seconds() {

@@ -9,6 +9,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -121,7 +122,10 @@ bool UdpSocket::send(const std::string& payload) {
 
 std::string UdpSocket::receive() {
   std::string payload(65536, 0);
-  const ssize_t size = recv(socket_, payload.data(), payload.size(), 0);
+  ssize_t size;
+  do {  // the tap driver sends signals for what it receives
+    size = recv(socket_, payload.data(), payload.size(), 0);
+  } while (size < 0 && errno == EINTR);
   payload.resize(static_cast<size_t>(std::max<ssize_t>(0, size)));
   return payload;
 }

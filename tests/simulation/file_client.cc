@@ -60,6 +60,7 @@ void FileClient::on_event(const Event& event, Instant now) {
       if (!session.abandoned.contains(event.stream)) fail("the server reset a stream");
       break;
     case EventType::kReleased:
+      connections_[session.cookie].heard = true;
       if (stream != session.streams.end()) {
         stream->second.upload.unreleased -= std::min<uint64_t>(event.length, stream->second.upload.unreleased);
         pump(event.connection, event.stream, stream->second.upload);
@@ -104,8 +105,11 @@ void FileClient::on_run(Instant now) {
   for (auto& [handle, session] : sessions_) {
     const Connection& connection = connections_[session.cookie];
     if (!connection.opened || connection.done_at != Instant()) continue;
-    open_stream(handle, session, {.upload = 1, .unidirectional = true}, true);
     next_heartbeat_ = now + options_.heartbeat;
+    // One that is under way says enough.
+    const bool beats =
+        std::ranges::any_of(session.streams, [](const auto& entry) { return entry.second.is_heartbeat; });
+    if (!beats) open_stream(handle, session, {.upload = 1, .unidirectional = true}, true);
   }
 }
 

@@ -34,6 +34,7 @@ class FileClient : public TransferApp {
   using TransferApp::Handle;
   struct Connection {
     bool opened = false;
+    bool heard = false;  // the server acknowledged something
     bool closed = false;
     size_t streams_done = 0;
     Instant opened_at;

@@ -78,7 +78,7 @@ bool Scenario::handshakes_are_complete() const {
   size_t accepted = 0;
   for (const auto& app : server_apps_) accepted += app->opened();
   return accepted == config_.connections &&
-         std::ranges::all_of(client_app_.connections(), [](const auto& entry) { return entry.second.opened; });
+         std::ranges::all_of(client_app_.connections(), [](const auto& entry) { return entry.second.heard; });
 }
 
 // Looks every few milliseconds whether it is time to begin.

@@ -24,8 +24,8 @@ LinkConfig interop_link();
 // Capacities that are quickly allocated, for a handful of connections.
 quic::EndpointConfig small_endpoint();
 
-// A translator before the client forgets its mappings, so long after all handshakes are complete on both sides: QUIC
-// relies on stable addresses until then (RFC 9000 section 9).
+// A translator before the client forgets its mappings, so long after all handshakes are complete at the server and
+// confirmed at the client: QUIC relies on stable addresses until then (RFC 9000 section 9).
 struct Rebinding {
   Duration after;
   bool address = false;  // a new address, not only new ports

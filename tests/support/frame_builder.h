@@ -33,12 +33,12 @@ class FrameBuilder {
   FrameBuilder& ecn(Ecn codepoint);
   FrameBuilder& hop_limit(uint8_t value);
   FrameBuilder& dont_fragment();
-  FrameBuilder& fragment(uint16_t offset, bool more);            // IPv6: adds a fragment header
-  FrameBuilder& ip_options(size_t bytes);                        // IPv4, no-operations; a multiple of 4
+  FrameBuilder& fragment(uint16_t offset, bool more);                           // IPv6: adds a fragment header
+  FrameBuilder& ip_options(size_t bytes);                                       // IPv4, no-operations; a multiple of 4
   FrameBuilder& extension(uint8_t type, size_t bytes = 8, uint8_t fourth = 0);  // IPv6; a multiple of 8
-  FrameBuilder& protocol(uint8_t number);                        // instead of what the next layer says
+  FrameBuilder& protocol(uint8_t number);                                       // instead of what the next layer says
   FrameBuilder& version(uint8_t value);
-  FrameBuilder& ip_length(uint16_t value);                       // the IPv4 total, or IPv6 payload, length field
+  FrameBuilder& ip_length(uint16_t value);  // the IPv4 total, or IPv6 payload, length field
   FrameBuilder& bad_ip_checksum();
 
   FrameBuilder& udp(uint16_t source_port, uint16_t destination_port);

@@ -29,8 +29,9 @@ std::vector<PacketRange> ranges_of(const AckFrame& ack) {
 
 // RFC 9000 section 19.3.1: smallest = previous smallest - gap - 2 - length.
 TEST(AckFrame, RangesAreCountedDownwards) {
+  const auto bytes = from_hex("02 0a 00 02 02  00 01  01 00");
   Frame frame;
-  ASSERT_FALSE(parse(from_hex("02 0a 00 02 02  00 01  01 00"), frame));
+  ASSERT_FALSE(parse(bytes, frame));
   EXPECT_EQ(ranges_of(frame.ack), (std::vector<PacketRange>{{8, 10}, {5, 6}, {2, 2}}));
 }
 

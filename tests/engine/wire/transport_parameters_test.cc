@@ -147,7 +147,7 @@ TEST(TransportParameters, SomeAreTheServersAlone) {
 
 TEST(TransportParameters, UnknownOnesAreSkipped) {
   TransportParameters read;
-  ASSERT_FALSE(decode(from_hex("1b 00 4752 04 00000001 ff04de1b 02 4001 01 01 05"), Role::kClient, read));
+  ASSERT_FALSE(decode(from_hex("1b 00 80004752 04 00000001 c0000000ff04de1b 02 4001 01 01 05"), Role::kClient, read));
   EXPECT_EQ(read.max_idle_timeout, 5u);
 }
 

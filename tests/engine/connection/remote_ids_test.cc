@@ -1,0 +1,152 @@
+#include "engine/connection/remote_ids.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <map>
+#include <set>
+
+namespace viaduct::quic {
+namespace {
+
+using flowsteer::ConnectionId;
+
+std::vector<uint8_t> bytes_of(uint64_t number) { return std::vector<uint8_t>(8, static_cast<uint8_t>(number)); }
+StatelessResetToken token_of(uint64_t number) {
+  StatelessResetToken token;
+  token.fill(static_cast<uint8_t>(number));
+  return token;
+}
+ErrorCode add(RemoteIds& ids, uint64_t sequence, uint64_t retire_prior_to = 0) {
+  return ids.on_new_id(sequence, retire_prior_to, bytes_of(sequence), token_of(sequence)).code;
+}
+RemoteIds started(uint64_t limit = 4) {
+  RemoteIds ids(limit);
+  ids.start(ConnectionId(bytes_of(0)));
+  return ids;
+}
+
+TEST(RemoteIds, AsManyAsTheLimit) {
+  RemoteIds ids = started();
+  for (uint64_t sequence : {1u, 3u, 2u}) EXPECT_EQ(add(ids, sequence), ErrorCode::kNoError);
+  EXPECT_EQ(add(ids, 2), ErrorCode::kNoError);  // again, as a retransmission
+  EXPECT_EQ(add(ids, 4), ErrorCode::kConnectionIdLimitError);
+}
+
+// RFC 9000 section 5.1.1: retire first, then count.
+TEST(RemoteIds, RetiringMakesRoom) {
+  RemoteIds ids = started();
+  for (uint64_t sequence : {1u, 2u, 3u}) EXPECT_EQ(add(ids, sequence), ErrorCode::kNoError);
+  EXPECT_EQ(add(ids, 4, 2), ErrorCode::kNoError);
+  EXPECT_NE(ids.current(), ConnectionId(bytes_of(0)));
+  uint64_t sequence = 9;
+  ASSERT_TRUE(ids.next_to_retire(sequence));
+  EXPECT_LT(sequence, 2u);
+}
+
+TEST(RemoteIds, ContradictionsAreViolations) {
+  RemoteIds ids = started();
+  EXPECT_EQ(add(ids, 1), ErrorCode::kNoError);
+  EXPECT_EQ(ids.on_new_id(1, 0, bytes_of(7), token_of(1)).code, ErrorCode::kProtocolViolation);
+  EXPECT_EQ(ids.on_new_id(2, 0, bytes_of(1), token_of(1)).code, ErrorCode::kProtocolViolation);
+  EXPECT_EQ(ids.on_new_id(1, 0, bytes_of(1), token_of(5)).code, ErrorCode::kProtocolViolation);
+  RemoteIds none(4);
+  none.start(ConnectionId());
+  EXPECT_EQ(add(none, 1), ErrorCode::kProtocolViolation);
+}
+
+// RFC 9000 section 19.15: one that comes after what retired it is retired at once.
+TEST(RemoteIds, OneThatCameTooLateIsGivenBack) {
+  RemoteIds ids = started();
+  EXPECT_EQ(add(ids, 5, 5), ErrorCode::kNoError);
+  EXPECT_EQ(ids.current(), ConnectionId(bytes_of(5)));
+  EXPECT_EQ(add(ids, 3), ErrorCode::kNoError);
+  std::set<uint64_t> retired;
+  for (uint64_t sequence; ids.next_to_retire(sequence); ids.on_retirement_sent(sequence)) retired.insert(sequence);
+  EXPECT_EQ(retired, (std::set<uint64_t>{0, 3}));
+}
+
+TEST(RemoteIds, RetirementsAreSentUntilAcknowledged) {
+  RemoteIds ids = started();
+  EXPECT_EQ(add(ids, 1), ErrorCode::kNoError);
+  EXPECT_TRUE(ids.use_fresh());
+  EXPECT_FALSE(ids.use_fresh());
+  uint64_t sequence = 9;
+  ASSERT_TRUE(ids.next_to_retire(sequence));
+  EXPECT_EQ(sequence, 0u);
+  ids.on_retirement_sent(0);
+  EXPECT_FALSE(ids.next_to_retire(sequence));
+  ids.on_retirement_lost(0);
+  EXPECT_TRUE(ids.next_to_retire(sequence));
+  ids.on_retirement_sent(0);
+  ids.on_retirement_acknowledged(0);
+  ids.on_retirement_lost(0);
+  EXPECT_FALSE(ids.next_to_retire(sequence));
+}
+
+// As CVE-2024-22189 had it: IDs that retire each other, and RETIRE_CONNECTION_ID never acknowledged.
+TEST(RemoteIds, AFloodOfRetirementsIsRefused) {
+  RemoteIds ids = started();
+  ErrorCode error = ErrorCode::kNoError;
+  uint64_t sequence = 0;
+  while (error == ErrorCode::kNoError && sequence < 1000) {
+    ++sequence;
+    error = ids.on_new_id(sequence, sequence, bytes_of(sequence % 250), token_of(sequence)).code;
+  }
+  EXPECT_EQ(error, ErrorCode::kConnectionIdLimitError);
+  EXPECT_GE(sequence, 2 * RemoteIds::kMax);
+  EXPECT_LE(sequence, RemoteIds::kMaxRetiring + 1);
+}
+
+TEST(RemoteIds, OnlyTheTokenInUseCounts) {
+  RemoteIds ids = started();
+  EXPECT_EQ(ids.current_token(), nullptr);
+  ids.set_first_token(token_of(9));
+  EXPECT_EQ(*ids.current_token(), token_of(9));
+  EXPECT_EQ(add(ids, 1), ErrorCode::kNoError);
+  EXPECT_EQ(*ids.current_token(), token_of(9));
+  EXPECT_TRUE(ids.use_fresh());
+  EXPECT_EQ(*ids.current_token(), token_of(1));
+}
+
+// Against a set of sequence numbers: whatever comes, the ID in use is an active one.
+TEST(RemoteIds, AgreeWithANaiveModel) {
+  EXPECT_TRUE(rc::check([] {
+    RemoteIds ids = started();
+    std::set<uint64_t> active = {0};
+    uint64_t prior = 0;
+    const int operations = *rc::gen::inRange(1, 40);
+    for (int i = 0; i < operations; ++i) {
+      if (*rc::gen::inRange(0, 4) == 0) {
+        const ConnectionId before = ids.current();
+        const bool changed = ids.use_fresh();
+        RC_ASSERT(changed == (active.size() > 1));
+        if (changed) active.erase(before.data()[0]);
+      } else {
+        const uint64_t sequence = *rc::gen::inRange<uint64_t>(0, 12);
+        const uint64_t retire = std::min(sequence, *rc::gen::inRange<uint64_t>(0, 12));
+        const bool known = active.contains(sequence);
+        const bool late = sequence < prior;
+        const ErrorCode error = sequence == 0 ? ErrorCode::kNoError : add(ids, sequence, retire);
+        if (sequence == 0) continue;
+        if (error != ErrorCode::kNoError) {
+          RC_ASSERT(active.size() >= 2u);
+          return;
+        }
+        if (!known && late) continue;
+        active.insert(sequence);
+        prior = std::max(prior, retire);
+        std::erase_if(active, [&](uint64_t s) { return s < prior; });
+      }
+      RC_ASSERT(active.contains(ids.current().data()[0]));
+      for (uint64_t s; ids.next_to_retire(s);) {
+        RC_ASSERT(!active.contains(s));
+        ids.on_retirement_sent(s);
+        ids.on_retirement_acknowledged(s);
+      }
+    }
+  }));
+}
+
+}  // namespace
+}  // namespace viaduct::quic
