@@ -27,7 +27,7 @@ struct ServerLimits {
   uint32_t max_field_section = 16 << 10;  // RFC 9114 section 4.2.2; beyond: 431
   uint32_t max_gathered_sections = 256;   // header sections that arrive in parts, of all connections
   uint32_t max_gathered_per_connection = 16;
-  uint32_t max_writes_ahead = 4;                        // writes of a response that are not released yet
+  uint32_t max_writes_ahead = 4;  // writes of a response that are not released yet
   // How long a shutdown leaves a connection open after its last response was acknowledged: the client's transport has
   // it all then, but its application may still be reading. A client that is done closes by itself.
   Duration linger = Duration::seconds(5);

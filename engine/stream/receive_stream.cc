@@ -45,8 +45,8 @@ FrameOutcome ReceiveStream::on_stream(const StreamFrame& frame, ReceiveWindow& c
 FrameOutcome ReceiveStream::on_reset(const ResetStreamFrame& frame, ReceiveWindow& connection, ReceiveStore& store) {
   const auto type = static_cast<uint64_t>(FrameType::kResetStream);
   if (auto error = check(frame.final_size, true, connection, type)) return error;
-  // "Data Recvd" may ignore it (RFC 9000 section 3.2). Without the end of the stream, all bytes up to the final size are
-  // not all that the peer had to say.
+  // "Data Recvd" may ignore it (RFC 9000 section 3.2). Without the end of the stream, all bytes up to the final size
+  // are not all that the peer had to say.
   if (state_ == State::kOpen && has_final_size() && bytes_.contiguous() == final_size_) return {};
   charge(frame.final_size, connection);
   final_size_ = frame.final_size;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <cstdio>
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -96,7 +95,6 @@ class StreamSet {
   // The connection is closed: streams go, and all writes become kReleased events. Only events may follow.
   void close();
 
-  void dump() { for (Stream* s = all_.front(); s; s = all_.next(*s)) printf("  stream %lu due %d waiting %d sendfin %d unsent %d avail %lu next %d recvfin %d final %d stopped %d reset %d delivered?\n", s->id, s->due, s->is_waiting, s->send.is_finished(), s->send.has_unsent(), s->send.window().available(), s->send.has_next(100), s->receive.is_finished(), s->receive.has_final_size(), s->receive.is_stopped(), s->send.is_reset()); printf("  sendwin %lu due %d\n", send_window_.available(), due_); }
   size_t open_streams() const { return open_; }
   const ReceiveWindow& receive_window() const { return receive_window_; }
   const SendWindow& send_window() const { return send_window_; }

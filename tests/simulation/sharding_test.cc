@@ -43,7 +43,7 @@ TEST(Sharding, ConnectionsSpreadOverTheWorkers) {
 TEST(Sharding, RebindingsReachTheSameOwner) {
   ScenarioConfig config = sharded(2);
   config.connections = 8;
-  config.client.transfers = {{.download = 2'000'000}};
+  config.client.transfers = {{.download = 4'000'000}};
   for (int64_t i = 1; i <= 5; ++i) config.rebindings.push_back({Duration::milliseconds(200 * i), i % 2 == 0});
   config.client.heartbeat = Duration::milliseconds(50);
   Scenario scenario(config);

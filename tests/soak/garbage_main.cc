@@ -25,7 +25,7 @@ struct Options {
   unsigned seconds = 10;
   unsigned rate = 20'000;  // datagrams a second of each half
   uint64_t seed = 1;
-  unsigned connections = 16;
+  unsigned connections = 64;
 };
 
 // The newest datagrams of real traffic, for copies that are nearly right.
@@ -201,7 +201,9 @@ int run(const Options& options) {
   while (now - start < Duration::seconds(options.seconds)) {
     now = MonotonicClock::now();
     mangler.round(now, due(start, now, options.rate, mangler.sent()), recording);
-    const size_t count = std::min<size_t>(due(start, now, options.rate, garbage_sent), kBurst);
+    // As much of the one as of the other, whatever the connections manage to send.
+    const size_t count =
+        std::min<size_t>(due(start, now, options.rate, garbage_sent), mangler.sent() > garbage_sent ? kBurst : 0);
     for (size_t i = 0; i < count; ++i) mangler.port().send_bytes(garbage(random, recording), options.target);
     garbage_sent += count;
     if (count == 0) mangler.port().wait(now + Duration::milliseconds(1));

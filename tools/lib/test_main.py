@@ -80,8 +80,10 @@ def run_meson(options, tally, suite, variant_folder, label):
                           cwd=TOP, env=environment, text=True, capture_output=True)
     passed, failures = gtest_results(reports)
     shutil.rmtree(reports)
-    if done.returncode != 0 and not failures:
-        failures.append((suite, "\n".join(done.stdout.splitlines()[-80:])))
+    # A program that failed without a failed case: it crashed, ran too long or is no GoogleTest.
+    broken = [line for line in done.stdout.splitlines() if re.search(r"\b(FAIL|TIMEOUT|ERROR)\b.*exit|killed by|TIMEOUT", line)]
+    if done.returncode != 0 and len(broken) > 0 or done.returncode != 0 and not failures:
+        failures.append((f"programs of {suite}", "\n".join(broken + done.stdout.splitlines()[-60:])))
     tally.add(label, passed, failures, time.monotonic() - started)
 
 

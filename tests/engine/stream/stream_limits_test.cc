@@ -96,8 +96,11 @@ TEST(StreamLimits, FinishedStreamsRaiseTheLimit) {
 
 // A stream that closes while others may still be opened counts as soon as those are.
 TEST(StreamLimits, ThePeerIsNotLeftBlockedWhileStreamsAreFree) {
-  StreamFixture f(Role::kServer, {.connection_window = 1000, .max_connection_window = 1000, .stream_window = 100,
-                                  .max_stream_window = 100, .max_streams_uni = 4});
+  StreamFixture f(Role::kServer, {.connection_window = 1000,
+                                  .max_connection_window = 1000,
+                                  .stream_window = 100,
+                                  .max_stream_window = 100,
+                                  .max_streams_uni = 4});
   ASSERT_TRUE(f.receive(kClientUni, 0, 0, true).is_ok());
   ASSERT_TRUE(f.next_event().has_value());
   EXPECT_FALSE(f.next_control().has_value()) << "three more may be opened";
