@@ -25,11 +25,11 @@ mkdir {self.folder}/upper {self.folder}/work {self.folder}/root
 mount -t overlay overlay -o lowerdir=/,upperdir={self.folder}/upper,workdir={self.folder}/work {self.folder}/root
 cd {self.folder}/root
 for dir in dev proc sys; do mount --rbind /$dir $dir; done
+mount -t tmpfs tmpfs tmp  # before what may lie in it
 mkdir -p .{TOP} .$HOME
 mount --bind {TOP} .{TOP}
 mount --bind "$HOME" ".$HOME"
 for file in etc/resolv.conf etc/hosts; do mount --bind /$file $file; done
-mount -t tmpfs tmpfs tmp
 cat > tmp/prepare; mkdir -p run/dpdk
 chroot . bash -eu tmp/prepare >&2
 cat > tmp/command <<< "$1"
