@@ -68,8 +68,9 @@ bool Connection::start(ConnectionHandle handle, const ConnectionStart& start, Le
     handshake_->tls = shard_.services.tls_server->accept(parameters);
   } else {
     handshake_->tls = shard_.services.tls_client->connect(start.server_name, parameters, {});
-    handshake_->tls->start();
+    if (handshake_->tls) handshake_->tls->start();
   }
+  if (!handshake_->tls) return false;
   schedule(now);
   return true;
 }

@@ -280,6 +280,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   Instant pacing_deadline_ = Instant::never();
   bool handshake_done_due_ = false;
   bool discard_initial_due_ = false;
+  bool keys_used_up_ = false;
   bool amplification_limited_ = false;
 
   // --- timers ---

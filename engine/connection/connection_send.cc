@@ -53,6 +53,9 @@ bool Connection::may_send_eliciting(PacketSpace space, size_t limit, Instant now
     return false;
   }
   if (recovery_.probes_owed(space) > 0) return true;
+  // What is in flight may be of a later level, which the peer can't read or which has no timer before this arrives
+  // (RFC 9002 section 6.2.1): one packet of the handshake is always let through, as a probe would be.
+  if (space != PacketSpace::kApplication && !recovery_.ack_eliciting_in_flight(space)) return true;
   if (!recovery_.window_allows(limit)) return false;
   const Instant next = recovery_.next_send_time(now);
   if (next <= now) return true;
@@ -95,7 +98,10 @@ bool Connection::begin_part(PacketPart& part, const DatagramPlan& plan, PacketSp
   ByteWriter header({part.start, plan.limit - plan.used});
   if (space == PacketSpace::kApplication) {
     const bool may_update = handshake_confirmed_;
-    if (!keys_.before_seal(part.number, acked, may_update, shard_.services.protector)) return false;
+    if (!keys_.before_seal(part.number, acked, may_update, shard_.services.protector)) {
+      keys_used_up_ = true;
+      return false;
+    }
     part.layout =
         write_short_header(header, remote_ids_.current().bytes(), false, keys_.write_phase(), part.number, number_size);
   } else {
@@ -248,6 +254,11 @@ void Connection::after_build(Instant now) {
   if (discard_initial_due_) {
     discard_initial_due_ = false;
     discard_space(PacketSpace::kInitial, now);
+  }
+  if (keys_used_up_ && state_ != State::kGone) {
+    // RFC 9001 section 6.6: nothing more may be sealed, not even the close.
+    if (state_ == State::kOpen) forget_streams({static_cast<uint64_t>(ErrorCode::kAeadLimitReached)});
+    return become_gone(now);
   }
   schedule(now);
 }

@@ -135,6 +135,7 @@ Connection* Shard::make_connection(const ConnectionStart& start, LevelKeys keys,
                        (start.role == Role::kClient || ids.insert(start.original_dcid, handle.index));
   if (indexed && connection->start({handle.index, handle.generation}, start, std::move(keys), now)) return connection;
   ids.erase(start.local_id);
+  if (start.role == Role::kServer) ids.erase(start.original_dcid);
   by_index_[handle.index] = nullptr;
   connections.release(handle);
   return nullptr;

@@ -51,8 +51,8 @@ struct EndpointConfig {
   size_t max_streams = 16384;            // streams with state, of all connections
   size_t max_sent_packets = 65536;       // ack-eliciting packets in flight, of all connections
   size_t max_writes = 65536;             // kWrite commands that are not released yet, of all connections
-  size_t receive_slab_bytes = 64 << 20;  // received bytes that are kept by copy, of all connections
-  size_t max_held_packets = 1024;        // received packets that are kept by reference; 0: always copy
+  size_t receive_slab_bytes = 64 << 20;  // memory for received bytes that were not consumed, of all connections
+  size_t max_held_packets = 1024;        // received packets that wait for their keys
   size_t event_slots = 4096;
   size_t command_slots = 4096;
 };

@@ -45,8 +45,6 @@ class Counter {
   X(key_updates, "key-updates", "key updates that peers began")                                   \
   X(events_delayed, "events-delayed", "times that the event ring was full")                       \
   X(commands_ignored, "commands-ignored", "commands for connections or streams that are gone")    \
-  X(bytes_held_by_reference, "bytes-held-by-reference", "stream bytes handed up without a copy")  \
-  X(bytes_held_by_copy, "bytes-held-by-copy", "stream bytes copied into the slab")                \
   X(owner_violations, "owner-violations", "calls by another thread than the endpoint's; always zero")
 
 struct EndpointStats {

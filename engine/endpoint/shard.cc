@@ -8,6 +8,9 @@ namespace {
 // Packets with their frames that fit one block of the recovery's pool, at least.
 constexpr size_t kPacketsPerBlock = BlockPool::kBlockSize / 64;
 
+// While events or commands wait for room that somebody else must make, a look each so often.
+constexpr Duration kRoomRetry = Duration::milliseconds(1);
+
 SipKey random_key(Random& random) {
   SipKey key;
   random.fill(key);
@@ -105,6 +108,7 @@ void Shard::check_owner() {
 
 void Shard::step(Instant now) {
   check_owner();
+  last_step_ = now;
   run_commands(now);
   run_tls(now);
   wheel.expire(now, [&](TimerNode& node) {
@@ -116,9 +120,12 @@ void Shard::step(Instant now) {
 }
 
 Instant Shard::deadline() const {
-  const bool has_work = !to_send_.empty() || !in_tls_.empty() || !replies_.empty() || !to_tell_.empty() ||
-                        waiting_command_ || !channel.commands.empty();
-  return has_work ? Instant() : wheel.next_deadline();
+  // A command that waits for memory holds up those behind it.
+  const bool has_commands = !waiting_command_ && !channel.commands.empty();
+  const bool has_events = !to_tell_.empty() && channel.events.size() < channel.events.capacity();
+  if (!to_send_.empty() || !in_tls_.empty() || !replies_.empty() || has_commands || has_events) return Instant();
+  const bool waits_for_room = !to_tell_.empty() || waiting_command_;
+  return waits_for_room ? std::min(wheel.next_deadline(), last_step_ + kRoomRetry) : wheel.next_deadline();
 }
 
 void Shard::shut_down(Instant now) {

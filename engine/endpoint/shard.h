@@ -120,6 +120,7 @@ class Shard {
   std::vector<Packet*> released_;
   bool released_taken_ = false;
   std::optional<Command> waiting_command_;
+  Instant last_step_;
   bool shutting_down_ = false;
   const void* owner_ = nullptr;
 

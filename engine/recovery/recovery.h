@@ -124,6 +124,7 @@ class Recovery {
 
   uint64_t bytes_in_flight() const { return bytes_in_flight_; }
   bool ack_eliciting_in_flight() const;
+  bool ack_eliciting_in_flight(PacketSpace space) const { return spaces_[index_of(space)].eliciting_in_flight > 0; }
   const RttEstimator& rtt() const { return rtt_; }
   const Controller& controller() const { return controller_.get(); }
   const Pacer& pacer() const { return pacer_; }

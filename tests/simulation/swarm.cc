@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 namespace viaduct::sim {
 namespace {
@@ -137,9 +138,21 @@ ScenarioConfig draw_scenario(uint64_t seed, bool real_tls) {
   return config;
 }
 
-void run_drawn_scenario(uint64_t seed, bool real_tls) {
+void print_datagram(const Simulation& simulation, const char* what, const Datagram& datagram) {
+  std::printf("%10.3f ms %-9s %s:%u > %s:%u %5zu bytes, first %02x\n",
+              static_cast<double>((simulation.now() - Simulation::kStart).us()) / 1e3, what,
+              datagram.from.ip.to_string().c_str(), datagram.from.port, datagram.to.ip.to_string().c_str(),
+              datagram.to.port, datagram.payload.size(), datagram.payload.empty() ? 0u : datagram.payload.front());
+}
+
+void run_drawn_scenario(uint64_t seed, bool real_tls, bool print) {
   SCOPED_TRACE(testing::Message() << "seed " << seed << (real_tls ? ", OpenSSL" : ""));
   Scenario scenario(draw_scenario(seed, real_tls));
+  Simulation& simulation = scenario.simulation();
+  if (print) {
+    simulation.add_sent_tap([&](const Datagram& datagram) { print_datagram(simulation, "sent", datagram); });
+    simulation.add_delivered_tap([&](const Datagram& datagram) { print_datagram(simulation, "delivered", datagram); });
+  }
   scenario.expect_success(kTimeLimit);
 }
 

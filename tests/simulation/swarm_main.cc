@@ -1,4 +1,4 @@
-// swarm [--seeds A..B] [--real-tls] [--verbose]: runs drawn scenarios and stops at the first that fails.
+// swarm [--seeds A..B] [--real-tls] [--verbose] [--print]: runs drawn scenarios and stops at the first that fails.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -13,7 +13,7 @@ namespace {
 using viaduct::sim::run_drawn_scenario;
 
 int usage() {
-  std::cerr << "usage: swarm [--seeds FIRST..LAST] [--real-tls] [--verbose]\n";
+  std::cerr << "usage: swarm [--seeds FIRST..LAST] [--real-tls] [--verbose] [--print]\n";
   return 2;
 }
 
@@ -22,12 +22,14 @@ int usage() {
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   uint64_t first = 1, last = 300;
-  bool real_tls = false, verbose = false;
+  bool real_tls = false, verbose = false, print = false;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--real-tls") == 0) {
       real_tls = true;
     } else if (std::strcmp(argv[i], "--verbose") == 0) {
       verbose = true;
+    } else if (std::strcmp(argv[i], "--print") == 0) {
+      print = true;
     } else if (std::strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
       char* end = nullptr;
       first = last = std::strtoull(argv[++i], &end, 10);
@@ -39,7 +41,7 @@ int main(int argc, char** argv) {
   }
   for (uint64_t seed = first; seed <= last; ++seed) {
     if (verbose) std::cout << "seed " << seed << std::endl;
-    run_drawn_scenario(seed, real_tls);
+    run_drawn_scenario(seed, real_tls, print);
     if (testing::UnitTest::GetInstance()->Failed()) {
       std::cerr << "failed: swarm --seeds " << seed << ".." << seed << (real_tls ? " --real-tls" : "") << '\n';
       return 1;

@@ -1,6 +1,8 @@
 // How connections end: said, unsaid, and by somebody who has forgotten them.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "engine/verdicts.h"
 #include "engine/wire/packet_header.h"
 #include "tests/engine/endpoint/two_endpoints.h"
@@ -148,6 +150,15 @@ TEST(Channel, EventsWaitForRoom) {
   ASSERT_TRUE(pair.run_until([&] { return pair.server.finished.size() == 100; }));
   EXPECT_GT(pair.server.stats().events_delayed, 0u);
   EXPECT_EQ(pair.server.stats().owner_violations, 0u);
+}
+
+// A connection is touched by one thread; anything else is a bug that shows.
+TEST(Owner, AnotherThreadIsNoticed) {
+  TwoEndpoints pair;
+  ASSERT_TRUE(pair.handshake());
+  EXPECT_EQ(pair.server.stats().owner_violations, 0u);
+  std::thread([&] { pair.server.endpoint().step(pair.now); }).join();
+  EXPECT_EQ(pair.server.stats().owner_violations, 1u);
 }
 
 // Noise, and damaged copies of real packets, among real ones.
