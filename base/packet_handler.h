@@ -12,7 +12,8 @@ namespace viaduct {
 
 //   owner_of(packet)   which worker a received packet belongs to; asked only where there is more than one
 //   ingest(burst, now) takes received packets, 1 to kBurst; they come back by released()
-//   step(now)          what is to do besides packets: commands, a bounded amount of TLS, timers, the application
+//   step(now)          what is to do besides packets: commands, a bounded amount of TLS, timers, the application;
+//                      may say (bool) whether there was any, so that the round counts as busy
 //   build(burst, now)  fills empty packets, 1 to kBurst, from the front and leaves the others as they are; how many
 //                      it filled. Not called while the port has yet to take packets of an earlier round.
 //   released()         packets that it needs no longer; each is returned once

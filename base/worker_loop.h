@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include "base/clock.h"
 #include "base/hand_off.h"
@@ -15,6 +16,7 @@
 #include "base/packet_handler.h"
 #include "base/packet_port.h"
 #include "base/snapshot.h"
+#include "base/stage_meter.h"
 #include "base/verdict.h"
 #include "base/verdicts.h"
 #include "base/worker_stats.h"
@@ -31,6 +33,7 @@ struct WorkerOptions {
   IdlePolicy idle_policy = IdlePolicy::kAdaptive;
   // kAdaptive: how long after a packet it keeps looking; going to sleep and waking up cost a few microseconds.
   Duration spin = Duration::microseconds(50);
+  StageMeter* meter = nullptr;  // books where time goes; null: nobody asks. Shared with the handler; outlives the loop
 };
 
 // All but stats() and verdicts() is for the worker's own thread. Everything given must outlive the loop.
@@ -54,17 +57,24 @@ class WorkerLoop {
   void run_once() {
     const Instant now = stamp();
     const std::span<Packet*> received = receive();
+    enter(Stage::kHeaders);
     const std::span<Packet*> mine = hand_off(received);
     if (!mine.empty()) handler_.ingest(mine, now);
+    enter(Stage::kHeaders);
     const std::span<Packet*> taken = take();
     if (!taken.empty()) handler_.ingest(taken, now);
-    handler_.step(now);
+    enter(Stage::kApplication);
+    const bool worked = step(now);
+    enter(Stage::kBuild);
     if (backlog_ == 0) build(now);
+    enter(Stage::kSend);
     const size_t sent = send();
+    enter(Stage::kReceive);
     const size_t released = release();
     quiescence_.quiescent(options_.worker);
-    was_busy_ = received.size() + taken.size() + sent + released > 0;
-    if (!was_busy_) idle(now);
+    moved_ = received.size() + taken.size() + sent + released > 0;
+    end_round(moved_ || worked);
+    if (!moved_) idle(now);
   }
 
   // Gives every packet that it and its inbox hold back to the port. After run() ended on all workers.
@@ -89,12 +99,27 @@ class WorkerLoop {
   Instant stamp() {
     const Instant now = clock_.now();
     stats_.loops.add(1);
+    if (moved_) last_moved_ = now;
     if (was_busy_) {
       stats_.busy_loops.add(1);
       stats_.busy_ns.add(static_cast<uint64_t>((now - round_began_).ns()));
-      last_busy_ = now;
     }
     return round_began_ = now;
+  }
+
+  void enter(Stage stage) { enter_stage(options_.meter, stage); }
+  void end_round(bool was_busy) {
+    was_busy_ = was_busy;
+    if (options_.meter) options_.meter->end_round(was_busy);
+  }
+
+  bool step(Instant now) {
+    if constexpr (std::is_void_v<decltype(handler_.step(now))>) {
+      handler_.step(now);
+      return false;
+    } else {
+      return handler_.step(now);
+    }
   }
 
   std::span<Packet*> receive() {
@@ -187,14 +212,16 @@ class WorkerLoop {
   // Sleeps where the policy allows and nothing is to be done. The handler's deadline is asked for after the sleep
   // was announced, so that whoever gives it work from now on knows to nudge.
   void idle(Instant now) {
-    if (options_.idle_policy == IdlePolicy::kPoll || now - last_busy_ < options_.spin) return;
+    if (options_.idle_policy == IdlePolicy::kPoll || now - last_moved_ < options_.spin) return;
     if (!hand_off_.announce_sleep(options_.worker)) return;
     const Instant retry = backlog_ > 0 ? now + kSendRetry : Instant::never();
     const Instant deadline = std::min(handler_.deadline(), retry);
     if (deadline > now) {
       stats_.waits.add(1);
       quiescence_.offline(options_.worker);
+      enter(Stage::kIdle);
       port_.wait(deadline);
+      enter(Stage::kReceive);
       quiescence_.online(options_.worker);
     }
     hand_off_.end_sleep(options_.worker);
@@ -213,9 +240,10 @@ class WorkerLoop {
   Burst outgoing_;  // filled, to be sent
   size_t backlog_ = 0;
 
-  bool was_busy_ = false;
+  bool moved_ = false;     // the last round moved a packet
+  bool was_busy_ = false;  // that, an event or a timer
   Instant round_began_;
-  Instant last_busy_;
+  Instant last_moved_;
   WorkerStats stats_;
   VerdictCounters verdicts_;
 };

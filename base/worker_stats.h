@@ -19,7 +19,7 @@ class Counter {
 
 struct alignas(64) WorkerStats {
   Counter loops;
-  Counter busy_loops;  // rounds that moved a packet
+  Counter busy_loops;  // rounds that moved a packet, an event or a timer
   Counter busy_ns;     // time spent in those
   Counter waits;       // times it went to sleep
   Counter received;    // packets from the port

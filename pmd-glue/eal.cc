@@ -1,5 +1,6 @@
 #include "pmd-glue/eal.h"
 
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
@@ -121,5 +122,6 @@ Eal::~Eal() {
 }
 
 std::string Eal::runtime_folder() { return rte_eal_get_runtime_dir(); }
+uint64_t Eal::cycles_per_second() { return rte_get_tsc_hz(); }
 
 }  // namespace viaduct::net

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <string>
 #include <utility>
@@ -54,6 +55,8 @@ class Eal {
   const std::string& file_prefix() const { return prefix_; }
   // Where telemetry's socket and the runtime files are.
   static std::string runtime_folder();
+  // Of the time-stamp counter, which is not the core's clock. While the EAL runs.
+  static uint64_t cycles_per_second();
 
  private:
   Eal() = default;

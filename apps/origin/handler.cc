@@ -12,14 +12,15 @@ constexpr int kApplicationRounds = 4;
 
 quic::EndpointServices services(crypto::PacketProtector& protector, crypto::TlsContext& tls,
                                 flowsteer::ConnectionIdCodec& ids, const flowsteer::ShardMap& shards, unsigned worker,
-                                Random& random, const SharedState& shared) {
+                                Random& random, const SharedState& shared, StageMeter& meter) {
   return {.protector = protector,
           .tls_server = &tls,
           .connection_ids = ids,
           .shards = shards,
           .shard = worker,
           .random = random,
-          .stateless_reset_key = shared.stateless_reset_key};
+          .stateless_reset_key = shared.stateless_reset_key,
+          .meter = &meter};
 }
 
 // One head chunk for each response in progress, and some for control streams.
@@ -35,20 +36,21 @@ uint32_t remembered_files(const Config& config) {
 
 std::unique_ptr<OriginHandler> OriginHandler::make(const Config& config, SharedState& shared, ContentLoader& loader,
                                                    unsigned worker, std::unique_ptr<crypto::TlsContext> tls,
-                                                   std::string& error) {
+                                                   StageMeter& meter, std::string& error) {
   auto protector = crypto::make_protector(config.protector);
   if (!protector) {
     error = "tls.protector: '" + config.protector + "' is not known or cannot be used on this CPU";
     return nullptr;
   }
   return std::unique_ptr<OriginHandler>(
-      new OriginHandler(config, shared, loader, worker, std::move(tls), std::move(protector)));
+      new OriginHandler(config, shared, loader, worker, std::move(tls), std::move(protector), meter));
 }
 
 OriginHandler::OriginHandler(const Config& config, SharedState& shared, ContentLoader& loader, unsigned worker,
                              std::unique_ptr<crypto::TlsContext> tls,
-                             std::unique_ptr<crypto::PacketProtector> protector)
+                             std::unique_ptr<crypto::PacketProtector> protector, StageMeter& meter)
     : shared_(shared),
+      meter_(meter),
       tls_(std::move(tls)),
       protector_(std::move(protector)),
       random_(Random::from_system()),
@@ -56,24 +58,28 @@ OriginHandler::OriginHandler(const Config& config, SharedState& shared, ContentL
       connection_ids_(std::nullopt, shared.shard_secret, worker, config.workers, random_),
       chunks_(chunk_count(config), kHeadRoom),
       content_(loader, worker, remembered_files(config)),
-      endpoint_(config.transport, services(*protector_, *tls_, connection_ids_, shards_, worker, random_, shared)),
+      endpoint_(config.transport,
+                services(*protector_, *tls_, connection_ids_, shards_, worker, random_, shared, meter)),
       site_(config.site, content_, shared.wall),
       server_(config.http, endpoint_.channel(), chunks_, site_) {
   site_.serve_through(server_);
 }
 
-void OriginHandler::step(Instant now) {
-  endpoint_.step(now);
+bool OriginHandler::step(Instant now) {
+  bool worked = endpoint_.step(now);
   follow_phase(now);
   for (int round = 0; round < kApplicationRounds; ++round) {
+    meter_.enter(Stage::kApplication);
     const bool answered = site_.step(now);
     const bool asked = server_.step(now);
     if (!asked && !answered) break;
+    worked = true;
     // What the application said is built into packets in this very round.
     endpoint_.step(now);
   }
   site_.flush();
   connections_.store(server_.connections(), std::memory_order_relaxed);
+  return worked;
 }
 
 void OriginHandler::follow_phase(Instant now) {

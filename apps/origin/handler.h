@@ -14,6 +14,7 @@
 #include "base/packet_handler.h"
 #include "base/random.h"
 #include "base/slab.h"
+#include "base/stage_meter.h"
 #include "crypto-offload/packet_protector.h"
 #include "crypto-offload/tls_session.h"
 #include "engine/endpoint/endpoint.h"
@@ -38,13 +39,13 @@ class OriginHandler {
   // tls: this worker's own context. Null, with `error` filled, where the packet protector cannot be had.
   static std::unique_ptr<OriginHandler> make(const Config& config, SharedState& shared, ContentLoader& loader,
                                              unsigned worker, std::unique_ptr<crypto::TlsContext> tls,
-                                             std::string& error);
+                                             StageMeter& meter, std::string& error);
   OriginHandler(const OriginHandler&) = delete;
   OriginHandler& operator=(const OriginHandler&) = delete;
 
   unsigned owner_of(const Packet& packet) const { return shards_.owner_of_datagram(packet.bytes()); }
   void ingest(std::span<Packet*> packets, Instant now) { endpoint_.ingest(packets, now); }
-  void step(Instant now);
+  bool step(Instant now);
   size_t build(std::span<Packet*> packets, Instant now) { return endpoint_.build(packets, now); }
   std::span<Packet*> released() { return endpoint_.released(); }
   Instant deadline() const;
@@ -63,10 +64,12 @@ class OriginHandler {
 
  private:
   OriginHandler(const Config& config, SharedState& shared, ContentLoader& loader, unsigned worker,
-                std::unique_ptr<crypto::TlsContext> tls, std::unique_ptr<crypto::PacketProtector> protector);
+                std::unique_ptr<crypto::TlsContext> tls, std::unique_ptr<crypto::PacketProtector> protector,
+                StageMeter& meter);
   void follow_phase(Instant now);
 
   SharedState& shared_;
+  StageMeter& meter_;
   std::unique_ptr<crypto::TlsContext> tls_;
   std::unique_ptr<crypto::PacketProtector> protector_;
   Random random_;

@@ -67,11 +67,12 @@ std::string Program::make_workers() {
     std::string error;
     auto tls = make_tls(config_, error);
     if (!tls) return error;
-    worker.handler = OriginHandler::make(config_, shared_, *loader_, i, std::move(tls), error);
+    worker.meter = std::make_unique<StageMeter>();
+    worker.handler = OriginHandler::make(config_, shared_, *loader_, i, std::move(tls), *worker.meter, error);
     if (!worker.handler) return error;
     worker.loop = std::make_unique<WorkerLoop<net::UdpPort, OriginHandler>>(
         *worker.port, *worker.handler, *hand_off_, quiescence_,
-        WorkerOptions{.worker = i, .idle_policy = config_.idle});
+        WorkerOptions{.worker = i, .idle_policy = config_.idle, .meter = worker.meter.get()});
     workers_.push_back(std::move(worker));
   }
   return {};

@@ -45,6 +45,7 @@ class Program {
   // --- for telemetry; any thread ---
   struct Worker {
     std::unique_ptr<net::UdpPort> port;
+    std::unique_ptr<StageMeter> meter;
     std::unique_ptr<OriginHandler> handler;
     std::unique_ptr<WorkerLoop<net::UdpPort, OriginHandler>> loop;
   };

@@ -3,9 +3,11 @@
 #include <charconv>
 #include <format>
 #include <mutex>
+#include <numeric>
 
 #include "apps/origin/program.h"
 #include "apps/origin/verdict_list.h"
+#include "pmd-glue/eal.h"
 #include "pmd-glue/telemetry.h"
 
 namespace viaduct::origin {
@@ -85,6 +87,24 @@ void tell_workers(Program& program, std::string_view, TelemetryAnswer& answer) {
     add("waits", stats.waits.value());
     add("backlog", stats.backlog.value());
   }
+}
+
+// Cycles of the time-stamp counter by stage, summed over the workers, and what they were spent on.
+void tell_stages(Program& program, std::string_view, TelemetryAnswer& answer) {
+  std::array<uint64_t, kStages> cycles{};
+  uint64_t received = 0, built = 0;
+  for (const Program::Worker& worker : program.workers()) {
+    for (size_t i = 0; i < kStages; ++i) cycles[i] += worker.meter->cycles(static_cast<Stage>(i));
+    received += worker.loop->stats().received.value();
+    built += worker.loop->stats().built.value();
+  }
+  const uint64_t total = std::accumulate(cycles.begin(), cycles.end(), uint64_t{0});
+  answer.add("cycles_per_second", net::Eal::cycles_per_second());
+  answer.add("packets_received", received);
+  answer.add("packets_built", built);
+  answer.add("cycles_total", total);
+  answer.add("cycles_busy", total - cycles[static_cast<size_t>(Stage::kIdle)]);
+  for (size_t i = 0; i < kStages; ++i) answer.add("cycles_" + std::string(kStageNames[i]), cycles[i]);
 }
 
 void tell_connections(Program& program, std::string_view, TelemetryAnswer& answer) {
@@ -236,6 +256,7 @@ std::string publish_telemetry(Program& program) {
       {"verdicts", "What became of received frames, by verdict; the sum is frames_received of /viaduct/workers",
        tell_verdicts},
       {"workers", "Frames, hand-offs and time of the workers", tell_workers},
+      {"stages", "Cycles that the workers spent in each stage of their loop, and how many packets passed", tell_stages},
       {"connections", "Connections and packets of the transport", tell_connections},
       {"pools", "Use of every bounded pool", tell_pools},
       {"http", "Requests by status, and how requests and connections ended", tell_http},

@@ -9,7 +9,7 @@ Endpoint::Endpoint(const EndpointConfig& config, const EndpointServices& service
 Endpoint::~Endpoint() = default;
 
 void Endpoint::ingest(std::span<Packet*> datagrams, Instant now) { shard_->ingest(datagrams, now); }
-void Endpoint::step(Instant now) { shard_->step(now); }
+bool Endpoint::step(Instant now) { return shard_->step(now); }
 size_t Endpoint::build(std::span<Packet*> packets, Instant now) { return shard_->build(packets, now); }
 std::span<Packet*> Endpoint::released() { return shard_->take_released(); }
 Instant Endpoint::deadline() const { return shard_->deadline(); }

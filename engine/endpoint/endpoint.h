@@ -38,8 +38,9 @@ class Endpoint {
   // Takes received datagrams (packet data() is a UDP payload; path.remote is the sender). They are the
   // endpoint's until they come back by released(). Each ends in one verdict of verdicts().
   void ingest(std::span<Packet*> datagrams, Instant now);
-  // Application commands, TLS (a bounded number of steps), timers, events that found no room before.
-  void step(Instant now);
+  // Application commands, TLS (a bounded number of steps), timers, events that found no room before. True where there
+  // were any.
+  bool step(Instant now);
   // Fills empty packets from the front with sealed datagrams (length, path, ecn); how many. The rest is the
   // caller's still. Packets are those of PacketPort::allocate().
   size_t build(std::span<Packet*> packets, Instant now);

@@ -45,7 +45,9 @@ size_t Shard::build_burst(std::span<Packet*> packets, Instant now) {
     if (visited_count == visited.size()) break;
   }
   stats.packets_sent.add(batch_.size());
+  enter(Stage::kSeal);
   batch_.flush();
+  enter(Stage::kBuild);
   for (Connection* connection : std::span(visited).first(visited_count)) {
     connection->after_build(now);
   }

@@ -10,7 +10,8 @@
 
 namespace viaduct {
 class Random;
-}
+class StageMeter;
+}  // namespace viaduct
 namespace viaduct::crypto {
 class PacketProtector;
 class TlsContext;
@@ -67,6 +68,7 @@ struct EndpointServices {
   unsigned shard = 0;
   Random& random;
   std::array<uint8_t, 32> stateless_reset_key{};  // shared by all shards and restarts of one server
+  StageMeter* meter = nullptr;                    // the worker loop's; null: nobody asks where time goes
 };
 
 }  // namespace viaduct::quic

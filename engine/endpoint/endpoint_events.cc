@@ -3,17 +3,19 @@
 
 namespace viaduct::quic {
 
-void Shard::run_commands(Instant now) {
+// True where one was carried out.
+bool Shard::run_commands(Instant now) {
   for (unsigned i = 0; i < config.commands_per_loop; ++i) {
     if (!waiting_command_) {
       Command next;
-      if (!channel.commands.pop(next)) return;
+      if (!channel.commands.pop(next)) return i > 0;
       waiting_command_ = next;
     }
     // One that finds no memory waits, and those behind it: memory comes back as peers acknowledge.
-    if (!run_command(*waiting_command_, now)) return;
+    if (!run_command(*waiting_command_, now)) return i > 0;
     waiting_command_.reset();
   }
+  return true;
 }
 
 // False where it must be repeated.
@@ -54,16 +56,19 @@ void Shard::run_tls(Instant now) {
   }
 }
 
-void Shard::deliver_events() {
+// True where one was delivered.
+bool Shard::deliver_events() {
+  const size_t room = channel.events.room();
   while (Connection* connection = to_tell_.pop_front()) {
     const bool all = connection->deliver_events(channel.events);
     if (!all) {
       to_tell_.push_back(*connection);
       stats.events_delayed.add();
-      return;
+      break;
     }
     destroy_if_finished(*connection);
   }
+  return channel.events.room() < room;
 }
 
 void Shard::destroy_if_finished(Connection& connection) {

@@ -44,6 +44,7 @@ void Shard::ingest(std::span<Packet*> datagrams, Instant now) {
   check_owner();
   while (!datagrams.empty()) {
     const auto burst = datagrams.first(std::min<size_t>(datagrams.size(), kBurst));
+    enter(Stage::kHeaders);
     ingest_burst(burst, now);
     datagrams = datagrams.subspan(burst.size());
   }
@@ -94,6 +95,7 @@ void Shard::ingest_burst(std::span<Packet*> burst, Instant now) {
     item.tail = tail_of(*arrival.packet);
   }
   receive_one_rtt(one_rtt, now);
+  enter(Stage::kFrames);
   for (size_t i = 0; i < other_count; ++i) finish_datagram(*others[i]->packet, receive_slowly(*others[i], now));
 }
 
@@ -128,7 +130,9 @@ void Shard::unmask_one_rtt(OneRttBurst& burst, Instant now) {
 
 void Shard::receive_one_rtt(OneRttBurst& burst, Instant now) {
   if (burst.count == 0) return;
+  enter(Stage::kOpen);
   unmask_one_rtt(burst, now);
+  enter(Stage::kFrames);
   size_t opens = 0;
   for (size_t i = 0; i < burst.count; ++i) {
     auto& item = burst.items[i];

@@ -106,17 +106,24 @@ void Shard::check_owner() {
   released_taken_ = false;
 }
 
-void Shard::step(Instant now) {
+bool Shard::step(Instant now) {
   check_owner();
   last_step_ = now;
-  run_commands(now);
-  run_tls(now);
-  wheel.expire(now, [&](TimerNode& node) {
+  enter(Stage::kCommands);
+  bool worked = run_commands(now);
+  if (!in_tls_.empty()) {
+    enter(Stage::kTls);
+    run_tls(now);
+    worked = true;
+  }
+  enter(Stage::kTimers);
+  worked |= wheel.expire(now, [&](TimerNode& node) {
     auto& connection = static_cast<Connection&>(node);
     connection.on_timer(now);
     destroy_if_finished(connection);
-  });
-  deliver_events();
+  }) > 0;
+  enter(Stage::kEvents);
+  return deliver_events() || worked;
 }
 
 Instant Shard::deadline() const {

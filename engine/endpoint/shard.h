@@ -10,6 +10,7 @@
 #include "base/intrusive_list.h"
 #include "base/pool.h"
 #include "base/random.h"
+#include "base/stage_meter.h"
 #include "base/timing_wheel.h"
 #include "base/verdict.h"
 #include "engine/connection/connection.h"
@@ -33,7 +34,7 @@ class Shard {
 
   // --- the passes, as endpoint.h describes them ---
   void ingest(std::span<Packet*> datagrams, Instant now);
-  void step(Instant now);
+  bool step(Instant now);
   size_t build(std::span<Packet*> packets, Instant now);
   std::span<Packet*> take_released();
   Instant deadline() const;
@@ -99,17 +100,18 @@ class Shard {
   std::optional<ConnectionId> mint() const;
 
   // endpoint_events.cc
-  void run_commands(Instant now);
+  bool run_commands(Instant now);
   bool run_command(const Command& command, Instant now);
   bool return_chunk(const Command& command);
   void run_tls(Instant now);
-  void deliver_events();
+  bool deliver_events();
   void destroy_if_finished(Connection& connection);
 
   // endpoint_build.cc
   size_t build_burst(std::span<Packet*> packets, Instant now);
 
   void check_owner();
+  void enter(Stage stage) { enter_stage(services.meter, stage); }
 
   IntrusiveList<Connection, ConnectionsToSend> to_send_;
   IntrusiveList<Connection, ConnectionsToTell> to_tell_;

@@ -101,6 +101,16 @@ class Operation(OriginTest):
                               capture_output=True, timeout=20)
         self.assertIn("/viaduct/verdicts", done.stdout, done.stderr)
 
+    def test_every_stage_of_a_transfer_has_its_cycles(self):
+        self.curl.get("/big.bin")
+        stages = {name: int(value) for name, value in self.origin.ask("/viaduct/stages").items()}
+        for name in ("receive", "headers", "open", "frames", "commands", "tls", "events", "application", "build", "seal", "send",
+                     "idle"):
+            self.assertGreater(stages[f"cycles_{name}"], 0, name)
+        self.assertGreater(stages["packets_built"], len(BIG) // 1500)
+        self.assertLess(stages["cycles_busy"], stages["cycles_total"])
+        self.assertGreater(stages["cycles_seal"], stages["packets_built"] * 100)
+
     def test_capture_writes_a_file_that_tcpdump_reads(self):
         output = self.folder / "capture.pcapng"
         capture = self.line.client.start(BINARY, "capture", "--prefix", self.origin.prefix, "--seconds", "2", "--output", output,
