@@ -17,8 +17,7 @@ class Buffers {
     for (size_t i = 0; i < count; ++i) places_.push_back(memory_.get() + i * room + random() % kPage);
   }
 
-  size_t count() const { return places_.size(); }
-  uint8_t* operator[](size_t i) const { return places_[i % places_.size()]; }
+  uint8_t* operator[](size_t i) const { return places_[i]; }
 
  private:
   static constexpr size_t kPage = 4096;

@@ -6,7 +6,7 @@
 
 #include "crypto-offload/packet_protector.h"
 #include "perf/crypto/bare_cipher.h"
-#include "perf/crypto/packets.h"
+#include "perf/crypto/suites.h"
 #include "perf/harness/report.h"
 
 int main(int argc, char** argv) {
@@ -16,16 +16,18 @@ int main(int argc, char** argv) {
   size_t turns = 15;
   std::vector<std::string> only;
   app.add_option("--json", json, "write the results to this file");
-  app.add_option("--turns", turns, "how often each case is run")->check(CLI::Range(3, 1000));
-  app.add_option("parts", only, "seal, open, connections, masks, ids (none: all)");
+  app.add_option("--turns", turns, "how often each case is run")->check(CLI::Range(10, 1000));
+  app.add_option("parts", only, "seal, open, classes, connections, masks, ids, handshakes (none: all)");
   CLI11_PARSE(app, argc, argv);
 
   const std::pair<const char*, std::vector<perf::Row> (*)(size_t)> kParts[] = {
       {"seal", perf::bench_seal},
       {"open", perf::bench_open},
+      {"classes", perf::bench_classes},
       {"connections", perf::bench_many_connections},
       {"masks", perf::bench_header_masks},
-      {"ids", perf::bench_connection_ids}};
+      {"ids", perf::bench_connection_ids},
+      {"handshakes", perf::bench_handshakes}};
   std::vector<perf::Row> rows;
   for (const auto& [name, run] : kParts) {
     if (!only.empty() && std::find(only.begin(), only.end(), name) == only.end()) continue;

@@ -10,13 +10,12 @@ namespace {
 
 constexpr double kTurnNs = 1e6;  // how long a case runs in each turn, at least
 
-double thread_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
 double time_of(const Case& it, size_t repeats) {
+  if (it.timed) {
+    double sum = 0;
+    for (size_t i = 0; i < repeats; ++i) sum += it.timed();
+    return sum;
+  }
   const double begin = thread_ns();
   for (size_t i = 0; i < repeats; ++i) it.run();
   return thread_ns() - begin;
@@ -46,7 +45,26 @@ Row row_of(const std::string& suite, const std::string& name, std::vector<double
   return row;
 }
 
+// A row of what was done in a time rather than how long it took: `amount` per nanosecond.
+Row rate_row(const Row& time, const std::vector<double>& ns, const char* metric, const std::string& unit,
+             double amount) {
+  std::vector<double> values;
+  for (const double value : ns) values.push_back(amount / value);
+  Row row = row_of(time.suite, time.name, values);
+  row.metric = metric;
+  row.unit = unit;
+  row.reference = time.reference;
+  row.ratio = time.ratio > 0 ? 1 / time.ratio : 0;
+  return row;
+}
+
 }  // namespace
+
+double thread_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+}
 
 std::vector<Row> measure(const std::string& suite, const std::vector<Case>& cases, size_t turns) {
   std::vector<size_t> repeats;
@@ -78,15 +96,8 @@ std::vector<Row> measure(const std::string& suite, const std::vector<Case>& case
       time.ratio = median_of(ratios);
     }
     rows.push_back(time);
-    if (cases[i].bytes == 0) continue;
-    std::vector<double> gigabits;
-    for (const double value : ns[i]) gigabits.push_back(cases[i].bytes * 8 / value);
-    Row throughput = row_of(suite, cases[i].name, gigabits);
-    throughput.metric = "throughput";
-    throughput.unit = "Gb/s";
-    throughput.reference = time.reference;
-    throughput.ratio = time.ratio > 0 ? 1 / time.ratio : 0;
-    rows.push_back(throughput);
+    if (cases[i].bytes > 0) rows.push_back(rate_row(time, ns[i], "throughput", "Gb/s", cases[i].bytes * 8));
+    if (!cases[i].rate.empty()) rows.push_back(rate_row(time, ns[i], "rate", cases[i].rate, 1e9));
   }
   return rows;
 }

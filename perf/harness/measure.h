@@ -28,12 +28,17 @@ struct Case {
   std::function<void()> run;
   double items = 1;
   double bytes = 0;
-  int overhead = -1;  // index of a case whose time is in this one's and is taken off it, turn by turn
+  int overhead = -1;                   // index of a case whose time is in this one's and is taken off it, turn by turn
+  std::function<double()> timed = {};  // instead of run: returns the nanoseconds of it that count
+  std::string rate = {};               // not empty: what is done per second, the unit of a row of its own
 };
 
+// What this thread has used of a CPU, in nanoseconds.
+double thread_ns();
+
 // Runs the cases in turns, in an order drawn anew for each, `turns` times. The first case is the reference
-// of the others. Time is that of the thread, so that being preempted does not count. Two rows for a case
-// with bytes (time and throughput), one for others.
+// of the others. Time is that of the thread, so that being preempted does not count. Rows for a case: its time, with
+// bytes its throughput, with a rate that.
 std::vector<Row> measure(const std::string& suite, const std::vector<Case>& cases, size_t turns);
 
 }  // namespace viaduct::perf
