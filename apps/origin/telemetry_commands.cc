@@ -82,6 +82,8 @@ void tell_workers(Program& program, std::string_view, TelemetryAnswer& answer) {
     add("frames_received", worker.port->frames().counters().received);
     add("handed_off", stats.handed_off.value());
     add("loops", stats.loops.value());
+    add("connections", worker.handler->open_connections());
+    add("requests", worker.handler->server().requests().used());
     add("busy_loops", stats.busy_loops.value());
     add("busy_ns", stats.busy_ns.value());
     add("waits", stats.waits.value());

@@ -137,6 +137,8 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void on_timer(Instant now);
   // Closes with a transport error, or NO_ERROR.
   void close(const TransportError& error, Instant now);
+  // Closing or draining ends then at the latest.
+  void finish_by(Instant limit, Instant now);
 
   ConnectionHandle handle() const { return handle_; }
   Role role() const { return role_; }

@@ -1,4 +1,5 @@
 // The end of a connection (RFC 9000 section 10).
+#include <algorithm>
 #include <bit>
 
 #include "engine/connection/connection.h"
@@ -32,6 +33,11 @@ void Connection::begin_draining(const CloseReason& reason, Instant now) {
   state_ = State::kDraining;
   close_due_ = false;
   want_send();
+}
+
+void Connection::finish_by(Instant limit, Instant now) {
+  close_deadline_ = std::min(close_deadline_, limit);
+  schedule(now);
 }
 
 void Connection::on_stateless_reset(Instant now) {

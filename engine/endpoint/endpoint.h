@@ -56,7 +56,8 @@ class Endpoint {
   // The application's side.
   AppChannel& channel();
 
-  // Refuses new connections and closes all with NO_ERROR (the application has said what it had to say).
+  // Refuses new connections and closes all with NO_ERROR (the application has said what it had to say). None stays
+  // closing or draining for more than a second.
   void shut_down(Instant now);
   // True when no connection has state any more and no received packet is held.
   bool is_empty() const;

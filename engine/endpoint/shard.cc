@@ -11,6 +11,10 @@ constexpr size_t kPacketsPerBlock = BlockPool::kBlockSize / 64;
 // While events or commands wait for room that somebody else must make, a look each so often.
 constexpr Duration kRoomRetry = Duration::milliseconds(1);
 
+// How long a connection may stay closing or draining once all end. Three probe timeouts (RFC 9000 section 10.2) can be
+// many seconds, and whoever comes later finds nobody anyway.
+constexpr Duration kLastWords = Duration::seconds(1);
+
 SipKey random_key(Random& random) {
   SipKey key;
   random.fill(key);
@@ -139,6 +143,7 @@ void Shard::shut_down(Instant now) {
   shutting_down_ = true;
   connections.for_each([&](Handle, Connection& connection) {
     connection.close({}, now);
+    connection.finish_by(now + kLastWords, now);
     destroy_if_finished(connection);
   });
 }

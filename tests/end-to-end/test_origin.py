@@ -93,6 +93,64 @@ class Rebinding(OriginTest):
         self.assertEqual(self.number("/viaduct/connections", "owner_violations"), 0)
 
 
+class TwoWorkersUnderLoad(OriginTest):
+    """200 connections at once, at least four transfers of 10 MB on each of two workers, all with new ports on the way."""
+
+    files = {"big.bin": BIG, "slow.bin": BIG[:200_000]}
+    options = {"workers": 2}
+    OTHERS = 200
+
+    def wait_for(self, what, true):
+        deadline = time.monotonic() + 60
+        while not true(workers := self.origin.ask("/viaduct/workers")):
+            self.assertLess(time.monotonic(), deadline, f"{what}: {workers}")
+            time.sleep(0.05)
+
+    def start_transfers(self):
+        """New ones until each worker has four; by port."""
+        transfers = {}
+        while True:
+            workers = self.origin.ask("/viaduct/workers")
+            if min(int(workers["requests_0"]), int(workers["requests_1"])) >= 4:
+                return transfers
+            port = 42000 + len(transfers)
+            self.assertLess(len(transfers), 40, workers)
+            transfers[port] = self.curl.start("/big.bin", "-o", self.folder / str(port), "--limit-rate", "1M",
+                                              "--local-port", port)
+            time.sleep(0.1)
+
+    def start_others(self):
+        """One curl with a connection for each of so many host names."""
+        entries = self.folder / "others.curl"
+        entries.write_text("".join(f'url = "https://host-{i}.example/slow.bin"\noutput = "{self.folder}/other-{i}"\n'
+                                   for i in range(self.OTHERS)))
+        return self.line.client.start("curl", "--http3-only", "--silent", "--show-error", "--insecure", "--fail", "--parallel",
+                                      "--parallel-immediate", "--parallel-max", "300", "--limit-rate", "20K", "--resolve",
+                                      f"*:443:{Line.ORIGIN}", "-K", entries, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def test_nothing_is_lost_or_touched_twice(self):
+        transfers = self.start_transfers()
+        others = self.start_others()
+        self.wait_for("open connections", lambda workers: int(workers["connections_0"]) + int(workers["connections_1"]) >=
+                      self.OTHERS + len(transfers))
+        workers = self.origin.ask("/viaduct/workers")
+        self.assertGreater(min(int(workers["connections_0"]), int(workers["connections_1"])), 50, workers)
+        for port in transfers:
+            self.line.rewrite_source_port(port, port + 1000)
+        for port, transfer in transfers.items():
+            _, errors = transfer.communicate(timeout=120)
+            self.assertEqual(transfer.returncode, 0, errors)
+            self.assertEqual((self.folder / str(port)).read_bytes(), BIG)
+        _, errors = others.communicate(timeout=120)
+        self.assertEqual(others.returncode, 0, (errors, self.origin.ask("/viaduct/http")))
+        for i in range(self.OTHERS):
+            self.assertEqual((self.folder / f"other-{i}").read_bytes(), BIG[:200_000])
+        workers = self.origin.ask("/viaduct/workers")
+        self.assertGreater(int(workers["handed_off"]), 0, workers)
+        self.assertGreaterEqual(self.number("/viaduct/connections", "path_changes"), len(transfers))
+        self.assertEqual(self.number("/viaduct/connections", "owner_violations"), 0)
+
+
 class Operation(OriginTest):
     files = {"big.bin": BIG}
 

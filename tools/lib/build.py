@@ -11,7 +11,7 @@ TOP = Path(__file__).resolve().parents[2]
 VARIANTS = {
     "release": ("release", ["-Dbuildtype=release"]),
     "test": ("release", ["-Dbuildtype=release", "-Dtests=enabled", "-Dperf=enabled"]),
-    "sanitize": ("sanitize", ["-Dbuildtype=debugoptimized", "-Dtests=enabled", "-Db_sanitize=address,undefined",
+    "sanitize": ("sanitize", ["-Dbuildtype=debugoptimized", "-Doptimization=1", "-Dtests=enabled", "-Db_sanitize=address,undefined",
                               "-Db_lundef=false"]),
     "fuzz": ("fuzz", ["-Dbuildtype=debugoptimized", "-Dfuzz=enabled", "-Db_sanitize=address,undefined", "-Db_lundef=false"]),
 }

@@ -10,7 +10,8 @@ Builds the project and passes its tests; the last line is "N passed, N failed". 
   soak         30 seconds of each long test
 
 options:
-  --sanitize   unit and simulation again under AddressSanitizer and UndefinedBehaviorSanitizer
+  --sanitize   unit and simulation again under AddressSanitizer and UndefinedBehaviorSanitizer, and end-to-end what
+               makes workers hand connections' packets to each other
   --tidy-all   clang-tidy on every file
   --match RE   only the tests of unit, simulation and end-to-end whose name matches
   --help       this text
@@ -29,6 +30,8 @@ from pathlib import Path
 import lint
 from build import TOP, build
 
+# The end-to-end tests that are also run with sanitizers.
+SANITIZED_END_TO_END = "TwoWorkersUnderLoad"
 STAGES = ["lint", "unit", "simulation", "verdicts", "end-to-end", "soak"]
 
 
@@ -115,8 +118,9 @@ def run_end_to_end(options, tally):
     os.environ["VIADUCT_BUILD"] = str(options["folder"])
     sys.path.insert(0, str(TOP / "tests" / "end-to-end"))
     loader = unittest.TestLoader()
-    if options["match"]:
-        loader.testNamePatterns = [f"*{options['match']}*"]
+    match = options["match"] or (SANITIZED_END_TO_END if options["sanitize"] else "")
+    if match:
+        loader.testNamePatterns = [f"*{match}*"]
     suite = loader.discover(str(TOP / "tests" / "end-to-end"), pattern="test_*.py")
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         result = unittest.TextTestRunner(stream=nowhere, resultclass=Printer, verbosity=0).run(suite)
@@ -151,7 +155,7 @@ def parse(arguments):
         else:
             sys.exit(f"tools/test: unknown word '{word}'; stages: {', '.join(STAGES)} (see --help)")
     if not options["stages"]:
-        options["stages"] = ["unit", "simulation"] if options["sanitize"] else STAGES
+        options["stages"] = ["unit", "simulation", "end-to-end"] if options["sanitize"] else STAGES
     if "verdicts" in options["stages"] and not {"unit", "simulation"} <= set(options["stages"]):
         sys.exit("tools/test: the stage verdicts needs unit and simulation in the same run")
     return options

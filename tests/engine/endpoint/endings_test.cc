@@ -54,6 +54,19 @@ TEST(Idle, EndsAtTheLowerTimeout) {
   EXPECT_TRUE(idle.client.saw(EventType::kClosed) && idle.server.saw(EventType::kClosed));
 }
 
+// However long three probe timeouts are: a program that ends does not wait for them.
+TEST(ShutDown, IsOverWithinASecond) {
+  TwoEndpoints far;
+  far.delay = Duration::milliseconds(700);
+  ASSERT_TRUE(far.handshake());
+  far.run_for(Duration::seconds(3));
+  far.filter = [](bool, Datagram&) { return false; };
+  far.server.endpoint().shut_down(far.now);
+  EXPECT_FALSE(far.server.endpoint().is_empty());
+  EXPECT_TRUE(far.run_until([&] { return far.server.endpoint().is_empty(); }, Duration::milliseconds(1'100)));
+  EXPECT_EQ(far.server.packets_used(), 0u);
+}
+
 // RFC 9000 section 10.2.1: whoever still sends is told again, ever more rarely.
 TEST_F(Endings, ALostCloseIsSaidAgain) {
   bool lose = true;
