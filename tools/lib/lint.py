@@ -1,4 +1,4 @@
-"""What the sources must look like: formatting, floors, and clang-tidy for what changed."""
+"""What the sources must look like: formatting, floors, citations of RFCs, and clang-tidy for what changed."""
 import json
 import subprocess
 
@@ -41,7 +41,8 @@ def tidy(build_folder, files):
     return len(known), failures
 
 
-def format_and_floors():
+def whole_tree():
     failures = failures_of("clang-format", ["clang-format", "--dry-run", "-Werror", *sources()])
     failures += failures_of("floors", ["tools/check-floors"])
-    return 2, failures
+    failures += failures_of("conformance", ["tools/conformance", "--check"])
+    return 3, failures

@@ -2,12 +2,13 @@
 
 Builds the project and passes its tests; the last line is "N passed, N failed". Stages, in their order (all by default):
 
-  lint         formatting, floors, clang-tidy on changed files
+  lint         formatting, floors, citations of RFCs, clang-tidy on changed files
   unit         every floor's tests
   simulation   endpoints over a seeded network in virtual time
   verdicts     no verdict that no test provoked
   end-to-end   the programs over DPDK ports, in network namespaces (root)
   soak         30 seconds of each long test
+  interop      server and client against other people's QUIC (installs them; root)
 
 options:
   --sanitize   unit and simulation again under AddressSanitizer and UndefinedBehaviorSanitizer, and end-to-end what
@@ -16,6 +17,7 @@ options:
   --match RE   only the tests of unit, simulation and end-to-end whose name matches
   --help       this text
 """
+import json
 import os
 import re
 import shutil
@@ -32,7 +34,7 @@ from build import TOP, build
 
 # The end-to-end tests that are also run with sanitizers.
 SANITIZED_END_TO_END = "TwoWorkersUnderLoad"
-STAGES = ["lint", "unit", "simulation", "verdicts", "end-to-end", "soak"]
+STAGES = ["lint", "unit", "simulation", "verdicts", "end-to-end", "soak", "interop"]
 
 
 class Tally:
@@ -50,7 +52,7 @@ class Tally:
 
 def run_lint(options, tally):
     started = time.monotonic()
-    count, failures = lint.format_and_floors()
+    count, failures = lint.whole_tree()
     files = [path for path in lint.sources() if path.endswith(".cc")] if options["tidy_all"] else lint.changed()
     tidied, tidy_failures = lint.tidy(options["folder"], files)
     failures += tidy_failures
@@ -137,6 +139,23 @@ def run_soak(options, tally):
     tally.add("soak", int(match[1]) if match else 0, failures, time.monotonic() - started)
 
 
+def run_interop(options, tally):
+    """The matrix of tests/interop/run; a cell that the peer cannot do is neither passed nor failed."""
+    started = time.monotonic()
+    report = options["marks"].with_suffix(".json")
+    environment = dict(os.environ, VIADUCT_BUILD=str(options["folder"]))
+    done = subprocess.run([str(TOP / "tests/interop/run"), "--json", str(report)], text=True, capture_output=True,
+                          env=environment)
+    if not report.exists():
+        tally.add("interop", 0, [("interop", (done.stdout + done.stderr)[-4000:])], time.monotonic() - started)
+        return
+    cells = json.loads(report.read_text())["cells"]
+    report.unlink()
+    print(done.stdout.split("\n\n", 1)[-1])
+    failures = [("/".join((cell["role"], cell["peer"], cell["case"])), cell["detail"]) for cell in cells if cell["status"] == "failed"]
+    tally.add("interop", sum(cell["status"] == "passed" for cell in cells), failures, time.monotonic() - started)
+
+
 def parse(arguments):
     options = {"stages": [], "sanitize": False, "tidy_all": False, "match": ""}
     words = iter(arguments)
@@ -176,7 +195,7 @@ def main():
                 run_meson(options, tally, stage, options["folder"], stage + label)
             else:
                 {"lint": run_lint, "verdicts": run_verdicts, "end-to-end": run_end_to_end,
-                 "soak": run_soak}[stage](options, tally)
+                 "soak": run_soak, "interop": run_interop}[stage](options, tally)
     finally:
         shutil.rmtree(options["marks"])
     print(f"{tally.passed} passed, {tally.failed} failed")
