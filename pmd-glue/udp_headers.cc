@@ -43,6 +43,7 @@ void UdpHeaders::make(const Path& path, const MacAddress& source, const MacAddre
     std::memcpy(p + 24, path.remote.ip.bytes.data(), 16);
   } else {
     p[0] = 0x45;
+    // meets RFC 9000 14-2 14-3
     store_u16(p + 6, kDontFragment);
     p[8] = kTimeToLive;
     p[9] = kProtocolUdp;

@@ -53,16 +53,19 @@ enum class ControllerKind : uint8_t { kNewReno, kCubic };
 std::optional<ControllerKind> controller_kind(std::string_view name);
 
 // RFC 9002 section 7.2.
+// meets RFC 9002 7.2-1
 constexpr uint64_t initial_window(uint64_t max_datagram_size) {
   const uint64_t floor = 2 * max_datagram_size > 14720 ? 2 * max_datagram_size : 14720;
   return 10 * max_datagram_size < floor ? 10 * max_datagram_size : floor;
 }
 // RFC 9002 section 7.2.
+// meets RFC 9002 7.2-4
 constexpr uint64_t minimum_window(uint64_t max_datagram_size) { return 2 * max_datagram_size; }
 
 // A window that was not used must not grow (RFC 9002 section 7.8). It was, if within the last round trip at least half
 // of it was in flight in slow start, or all but a few packets later: so a sender held up by pacing is not mistaken for
 // one with nothing to send.
+// meets RFC 9002 7.8-1 7.8-2
 constexpr bool slow_start_is_used(uint64_t window, const AckSample& sample) {
   return window <= 2 * sample.recent_flight;
 }

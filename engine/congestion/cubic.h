@@ -6,6 +6,7 @@
 
 namespace viaduct::quic {
 
+// meets RFC 9002 7-1
 class Cubic final : public Controller {
  public:
   explicit Cubic(uint64_t max_datagram_size);

@@ -17,12 +17,14 @@ void NewReno::on_ack(const AckSample& sample) {
   }
   if (!avoidance_is_used(window_, sample, max_datagram_size_)) return;
   acked_in_avoidance_ += sample.growth_bytes;
+  // meets RFC 9002 7.3.3-1
   while (acked_in_avoidance_ >= window_) {
     acked_in_avoidance_ -= window_;
     window_ += max_datagram_size_;
   }
 }
 
+// meets RFC 9002 7.3.1-1 7.3.2-1 7.3.2-2
 bool NewReno::on_congestion_event(Instant sent_time, Instant now) {
   if (sent_time <= recovery_start_) return false;
   recovery_start_ = now;

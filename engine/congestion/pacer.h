@@ -10,6 +10,7 @@ namespace viaduct::quic {
 
 // The bucket holds the larger of kBurstPackets datagrams and what the rate gives in kBurstTime: with the loop's single
 // time stamp per round, many packets leave "at once", and a rate of 10 Gb/s needs that.
+// meets RFC 9002 7.7-1 7.7-2 7.7-3
 class Pacer {
  public:
   static constexpr uint64_t kBurstPackets = 10;  // RFC 9002 section 7.7: not above the initial window

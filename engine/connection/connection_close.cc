@@ -9,8 +9,10 @@
 
 namespace viaduct::quic {
 
+// meets RFC 9000 10.2-1 10.2-2
 Duration Connection::drain_time() const { return recovery_.probe_timeout(PacketSpace::kApplication) * 3; }
 
+// meets RFC 9000 10.3-1 11-1 11-2 11.1-1
 void Connection::close(const TransportError& error, Instant now) {
   begin_closing({error.wire_code(), false, error.frame_type, error.reason}, now);
 }
@@ -24,6 +26,7 @@ void Connection::begin_closing(const CloseReason& reason, Instant now) {
   want_send();
 }
 
+// meets RFC 9000 10.2.2-1 10.2.2-2
 void Connection::begin_draining(const CloseReason& reason, Instant now) {
   if (state_ != State::kOpen && state_ != State::kClosing) return;
   if (state_ == State::kOpen) {
@@ -52,6 +55,7 @@ void Connection::forget_streams(const CloseReason& reason) {
   want_tell();
 }
 
+// meets RFC 9000 10.2-3
 void Connection::become_gone(Instant) {
   state_ = State::kGone;
   shard_.wheel.cancel(*this);
@@ -66,6 +70,7 @@ void Connection::become_gone(Instant) {
 }
 
 // RFC 9000 section 10.2.1: fewer and fewer answers, but one in each probe timeout, as the answers may be lost.
+// meets RFC 9000 10.2.1-1 11.1-2
 void Connection::answer_while_closing(Instant now) {
   if (state_ != State::kClosing) return;
   const bool again = now - close_sent_ >= recovery_.probe_timeout(PacketSpace::kApplication);
@@ -75,6 +80,7 @@ void Connection::answer_while_closing(Instant now) {
 }
 
 // CONNECTION_CLOSE at every level that the peer may be able to read (RFC 9000 section 10.2.3).
+// meets RFC 9000 10.2.1-2 10.2.1-3 10.2.3-1 10.2.3-2 10.2.3-3 10.2.3-4 10.2.3-5 10.2.3-6 12.5-1
 bool Connection::build_close(Packet& packet, SealBatch& batch, Instant now) {
   if (!close_due_) return false;
   close_due_ = false;

@@ -9,6 +9,7 @@ void Connection::packet_acked(PacketSpace space, uint64_t, const SentPacket&, st
   for (const SentFrame& frame : frames) {
     switch (frame.type) {
       case SentFrameType::kAck:
+        // meets RFC 9000 13.2.3-2
         received_[index_of(space)].forget_up_to(frame.offset);
         break;
       case SentFrameType::kCrypto:
@@ -48,6 +49,7 @@ void Connection::on_frames_lost(PacketSpace space, std::span<const SentFrame> fr
         if (handshake_) handshake_->stream(space).on_lost(frame.offset, frame.length);
         break;
       case SentFrameType::kHandshakeDone:
+        // meets RFC 9000 13.3-3
         handshake_done_due_ = true;
         break;
       case SentFrameType::kNewConnectionId:

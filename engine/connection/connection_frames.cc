@@ -14,6 +14,7 @@ TransportError violation(FrameType type, std::string_view reason) {
 
 }  // namespace
 
+// meets RFC 9000 5.2-1
 TransportError Connection::apply_frames(const OpenedPacket& packet, PacketSpace space, PayloadSummary& summary,
                                         Instant now) {
   ByteReader payload(packet.payload);
@@ -51,6 +52,7 @@ FrameOutcome Connection::apply(const Frame& frame, const OpenedPacket& packet, P
     case FrameType::kRetireConnectionId:
       return apply_retire_connection_id(frame.retire_connection_id, packet);
     case FrameType::kPathChallenge:
+      // meets RFC 9000 8.2.2-1 8.2.2-7 19.17-1
       responses_.add({packet.datagram->path, frame.path_challenge.data, packet.datagram->length});
       return {};
     case FrameType::kPathResponse:
@@ -120,6 +122,7 @@ TransportError Connection::apply_ack(const AckFrame& frame, PacketSpace space, I
   return error;
 }
 
+// meets RFC 9000 7.5-3
 FrameOutcome Connection::apply_crypto(const CryptoFrame& frame, PacketSpace space) {
   if (!handshake_) {
     // A server hears no more TLS after the handshake (RFC 9001 sections 4.4 and 6); what it sends late, such as

@@ -8,6 +8,7 @@ using crypto::Direction;
 using crypto::EncryptionLevel;
 using crypto::TlsMessage;
 
+// meets RFC 9000 7.3-1
 TransportParameters Connection::own_parameters(const ConnectionStart& start) const {
   const EndpointConfig& config = shard_.config;
   TransportParameters own;
@@ -63,6 +64,7 @@ void Connection::on_tls_message(const TlsMessage& message, Instant now) {
       break;
     }
     case TlsMessage::Type::kAlert:
+      // meets RFC 9001 4.8-1
       close({crypto_error(message.alert), 0, "TLS alert"}, now);
       break;
     case TlsMessage::Type::kComplete:
@@ -85,6 +87,8 @@ void Connection::install_secret(const TlsMessage& message, Instant now) {
   }
 }
 
+// meets RFC 9000 19.20-1
+// meets RFC 9001 4.1.2-1
 void Connection::on_handshake_complete(Instant now) {
   if (auto error = check_peer_parameters()) return close(error, now);
   handshake_complete_ = true;
@@ -101,6 +105,8 @@ void Connection::on_handshake_complete(Instant now) {
 }
 
 // RFC 9000 section 7.3: the connection IDs in the parameters are those of the packets.
+// meets RFC 9000 7.3-2 7.3-3 7.3-4
+// meets RFC 9001 8.2-1
 TransportError Connection::check_peer_parameters() const {
   const auto mismatch = [](std::string_view what) {
     return TransportError{ErrorCode::kTransportParameterError, 0, what};
@@ -136,6 +142,7 @@ void Connection::adopt_peer_parameters() {
   issue_ids();
 }
 
+// meets RFC 9001 4.9.2-1
 void Connection::confirm_handshake(Instant now) {
   if (handshake_confirmed_) return;
   handshake_confirmed_ = true;

@@ -5,6 +5,7 @@
 namespace viaduct::quic {
 
 // As many as the peer keeps, up to our own bound (RFC 9000 section 5.1.1).
+// meets RFC 9000 5.1.1-3 5.1.1-6 5.1.1-7 9.5-5
 void Connection::issue_ids() {
   while (local_ids_.wants_more() && shard_.may_mint()) {
     const auto id = shard_.mint_id(*this);
@@ -14,6 +15,7 @@ void Connection::issue_ids() {
 }
 
 // The shard finds us by the reset token of the ID that we send to (RFC 9000 section 10.3.1).
+// meets RFC 9000 10.3.1-2
 void Connection::update_reset_token() {
   const StatelessResetToken* token = remote_ids_.current_token();
   const ConnectionId wanted = token ? ConnectionId(*token) : ConnectionId();

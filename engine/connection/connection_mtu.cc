@@ -12,6 +12,7 @@ constexpr size_t kWorthProbing = 32;  // bytes more than what is known to pass
 
 }  // namespace
 
+// meets RFC 9000 14.2-5 14.3-1
 void Connection::restart_mtu_discovery() {
   mtu_ = kMinInitialDatagram;
   recovery_.set_max_datagram_size(mtu_);
@@ -21,6 +22,7 @@ void Connection::restart_mtu_discovery() {
   probe_in_flight_ = false;
 }
 
+// meets RFC 9000 14.2-1 14.2-3
 bool Connection::build_mtu_probe(Packet& packet, SealBatch& batch, Instant now) {
   if (probe_size_ == 0 || probe_in_flight_ || !active_.validated || packet.room() < probe_size_) return false;
   constexpr PacketSpace kSpace = PacketSpace::kApplication;

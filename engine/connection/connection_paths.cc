@@ -15,6 +15,7 @@ void Connection::follow_peer(const OpenedPacket& packet, Instant now) {
   if (newest && !equal(last_dcid_.bytes(), packet.dcid)) last_dcid_ = ConnectionId(packet.dcid);
 }
 
+// meets RFC 9000 9-3 9-4 9.3-1
 void Connection::migrate(const OpenedPacket& packet, Instant now) {
   const Path& path = packet.datagram->path;
   const bool same_host = path.remote.ip == active_.path.remote.ip;
@@ -27,16 +28,19 @@ void Connection::migrate(const OpenedPacket& packet, Instant now) {
       fallback_ = active_;
       has_fallback_ = true;
       // RFC 9000 section 9.3.3: somebody in between may have been faster than the peer's own packet.
+      // meets RFC 9000 9.3.3-1
       fallback_.challenge_due = true;
     }
     active_ = {.path = path, .received = packet.datagram->length, .challenge_due = true};
     // RFC 9000 section 8.2.4: the new path's own probe timeout is not known.
     const Duration initial = kInitialRtt * 3;
+    // meets RFC 9000 8.2.4-1 8.2.4-2
     active_.give_up_at = now + std::max(recovery_.probe_timeout(PacketSpace::kApplication), initial) * 3;
   }
   // RFC 9000 section 9.5: who moves on purpose takes another ID of ours; we answer with another of its.
   if (!equal(last_dcid_.bytes(), packet.dcid) && remote_ids_.use_fresh()) update_reset_token();
   // RFC 9000 section 9.4: a new port alone is a NAT's doing, and the path the same.
+  // meets RFC 9000 9.4-1 9.4-2
   if (!same_host) {
     recovery_.on_path_change(now);
     restart_mtu_discovery();
@@ -45,6 +49,7 @@ void Connection::migrate(const OpenedPacket& packet, Instant now) {
   recovery_.set_amplification_limited(false, now);
 }
 
+// meets RFC 9000 8.2.2-4
 void Connection::on_path_response(const PathData& data) {
   if (active_.is_answer(data)) {
     active_.on_validated();
@@ -62,6 +67,7 @@ void Connection::on_path_timer(Instant now) {
 }
 
 // RFC 9000 section 9.3.2: back to the last address that answered; without one the connection ends in silence.
+// meets RFC 9000 9.3.2-1 9.3.2-2
 void Connection::abandon_path(Instant now) {
   shard_.stats.path_validations_failed.add();
   if (!has_fallback_) {
@@ -75,6 +81,7 @@ void Connection::abandon_path(Instant now) {
   if (!same_host) recovery_.on_path_change(now);
 }
 
+// meets RFC 9000 8.2.2-2
 bool Connection::build_path_packet(Packet& packet, SealBatch& batch, Instant now) {
   const bool due = !responses_.empty() || active_.challenge_due || (has_fallback_ && fallback_.challenge_due);
   if (!due || !can_write(PacketSpace::kApplication) || !recovery_.can_record(PacketSpace::kApplication)) return false;
@@ -82,6 +89,7 @@ bool Connection::build_path_packet(Packet& packet, SealBatch& batch, Instant now
   return build_challenge(active_.challenge_due ? active_ : fallback_, packet, batch, now);
 }
 
+// meets RFC 9000 8.2.1-1 8.2.1-2 8.2.1-4 9.4-3
 bool Connection::build_challenge(PathState& path, Packet& packet, SealBatch& batch, Instant now) {
   path.challenge_due = false;
   path.retry_at = now + recovery_.probe_timeout(PacketSpace::kApplication);
@@ -96,6 +104,7 @@ bool Connection::build_challenge(PathState& path, Packet& packet, SealBatch& bat
 }
 
 // On the path that the challenge came by (RFC 9000 section 8.2.2).
+// meets RFC 9000 8.2.2-3 8.2.2-5 8.2.2-6
 bool Connection::build_response(Packet& packet, SealBatch& batch, Instant now) {
   const PathResponses::Response response = responses_.take();
   PathState stranger{.path = response.path, .received = response.challenge_size};

@@ -12,6 +12,7 @@ void Connection::on_datagram(const Packet& datagram, Instant now, DatagramOutcom
     answer_while_closing(now);
     return;
   }
+  // meets RFC 9000 9-5 9.6-1
   // RFC 9000 section 9: a client knows its server's address.
   if (role_ == Role::kClient && datagram.path.remote != active_.path.remote) {
     outcome.wrong_path = true;
@@ -19,6 +20,7 @@ void Connection::on_datagram(const Packet& datagram, Instant now, DatagramOutcom
   }
   PathState* path = datagram.path.remote == active_.path.remote ? &active_ : nullptr;
   if (has_fallback_ && datagram.path.remote == fallback_.path.remote) path = &fallback_;
+  // meets RFC 9000 8.1-2
   if (path) path->received += datagram.length;
   if (amplification_limited_) {
     amplification_limited_ = false;
@@ -26,6 +28,7 @@ void Connection::on_datagram(const Packet& datagram, Instant now, DatagramOutcom
   }
 }
 
+// meets RFC 9000 12.2-1 12.2-4 12.2-5 12.2-6
 void Connection::receive_datagram(Packet& datagram, size_t offset, Instant now, DatagramOutcome& outcome) {
   Bytes first_dcid;
   while (offset < datagram.length && state_ == State::kOpen) {
@@ -48,6 +51,7 @@ void Connection::receive_datagram(Packet& datagram, size_t offset, Instant now, 
 void Connection::receive_packet(Packet& datagram, size_t offset, const PacketHeader& header, Instant now,
                                 DatagramOutcome& outcome) {
   if (header.type == PacketType::kVersionNegotiation) return receive_version_negotiation(header, now, outcome);
+  // meets RFC 9000 17.2-1 17.3.1-1
   if (!header.has_fixed_bit() || !knows_ids_of(header)) {
     shard_.stats.packets_malformed.add();
     outcome.malformed = true;
@@ -61,8 +65,10 @@ void Connection::receive_packet(Packet& datagram, size_t offset, const PacketHea
   const bool is_protected = one_rtt || header.type == PacketType::kInitial || header.type == PacketType::kHandshake;
   // RFC 9001 section 5.7: 1-RTT packets wait for the handshake to complete even where there are keys.
   const LevelKeys* level = !one_rtt && handshake_ && is_protected ? &handshake_->keys(space) : nullptr;
+  // meets RFC 9001 5.6-5 5.7-1 5.7-2 5.7-3
   const bool has_keys = one_rtt ? takes_one_rtt() : level && level->can_read();
   if (!has_keys) {
+    // meets RFC 9001 4.1.4-1 4.1.4-2
     const bool too_early = is_protected && handshake_ &&
                            (one_rtt ? !handshake_complete_ : !handshake_->handshake_discarded) &&
                            space != PacketSpace::kInitial;
@@ -105,6 +111,7 @@ void Connection::receive_packet(Packet& datagram, size_t offset, const PacketHea
   if (!open.ok) return on_open_failed(now, outcome);
   opened.payload = open.data.first(open.data.size() - crypto::kTagSize);
   if (one_rtt) return receive_opened(opened, phase, false, now, outcome);
+  // meets RFC 9000 7.2-2 7.2-4
   if (role_ == Role::kClient && !handshake_->peer_scid_known) {
     // RFC 9000 section 7.2: from now on the server is addressed as it chose.
     handshake_->peer_scid = ConnectionId(header.scid);
@@ -116,6 +123,7 @@ void Connection::receive_packet(Packet& datagram, size_t offset, const PacketHea
 }
 
 // Long headers name both ends; a peer does not change its own while it uses them (RFC 9000 section 7.2).
+// meets RFC 9000 5.2.1-1 7.2-3 7.2-6
 bool Connection::knows_ids_of(const PacketHeader& header) const {
   if (header.type == PacketType::kOneRtt) return true;
   if (header.version != version_) return false;
@@ -129,6 +137,7 @@ void Connection::receive_opened(const OpenedPacket& packet, OneRttKeys::Phase ph
     return;
   }
   shard_.stats.packets_received.add();
+  // meets RFC 9001 6.4-2
   if (phase == OneRttKeys::Phase::kNext && with_old_keys) {
     // RFC 9001 section 6.4: old keys, and a higher number than a packet with new ones.
     close({ErrorCode::kKeyUpdateError, 0, "old keys after new ones"}, now);
@@ -140,6 +149,7 @@ void Connection::receive_opened(const OpenedPacket& packet, OneRttKeys::Phase ph
   process(packet, now, outcome);
 }
 
+// meets RFC 9001 5.5-1 5.5-2 6.6-6 6.6-7
 void Connection::on_open_failed(Instant now, DatagramOutcome& outcome) {
   shard_.stats.packets_undecryptable.add();
   outcome.undecryptable = true;
@@ -158,18 +168,22 @@ void Connection::process(const OpenedPacket& packet, Instant now, DatagramOutcom
     close(error, now);
     outcome.failed = true;
   };
+  // meets RFC 9000 17.2-6 17.3.1-3
   if ((packet.first_octet & reserved) != 0) {
     return fail({ErrorCode::kProtocolViolation, 0, "reserved bits are set"});  // RFC 9000 section 17.2
   }
+  // meets RFC 9000 12.4-2
   if (packet.payload.empty()) {
     return fail({ErrorCode::kProtocolViolation, 0, "packet without frames"});  // RFC 9000 section 12.4
   }
   AckRanges& received = received_[index_of(space)];
+  // meets RFC 9000 12.3-4 12.3-5
   if (received.is_duplicate(packet.number)) {
     shard_.stats.packets_duplicate.add();
     outcome.duplicate = true;
     return;
   }
+  // meets RFC 9001 4.9.1-1 4.9.1-2
   // RFC 9001 section 4.9.1: who processes a Handshake packet has proved its address; Initial keys are done with.
   if (role_ == Role::kServer && packet.type == PacketType::kHandshake) {
     active_.on_validated();
@@ -183,8 +197,10 @@ void Connection::process(const OpenedPacket& packet, Instant now, DatagramOutcom
   }
   outcome.processed = true;
   if (state_ != State::kOpen) return;
+  // meets RFC 9000 13.1-1
   received.insert(packet.number, now);
   expected_[index_of(space)] = std::max(expected_[index_of(space)], packet.number + 1);
+  // meets RFC 9000 13.4.1-1
   const Ecn ecn = packet.datagram->ecn;
   EcnCounts& counts = ecn_[index_of(space)];
   counts.ect0 += ecn == Ecn::kEct0;
@@ -222,6 +238,7 @@ void Connection::release_deferred() {
 }
 
 // RFC 9000 section 6.2: only as the first answer, and only where it does not offer what we asked for.
+// meets RFC 9000 6.2-1 6.2-2 6.2-3
 void Connection::receive_version_negotiation(const PacketHeader& header, Instant now, DatagramOutcome& outcome) {
   const bool is_answer = role_ == Role::kClient && handshake_ && !handshake_->peer_scid_known &&
                          equal(header.scid, original_dcid_.bytes());

@@ -18,6 +18,8 @@ constexpr Duration kRecordRetry = Duration::milliseconds(5);
 
 }  // namespace
 
+// meets RFC 9000 12.2-2
+// meets RFC 9001 4-2
 bool Connection::build(Packet& packet, SealBatch& batch, Instant now) {
   if (state_ == State::kClosing) return build_close(packet, batch, now);
   if (state_ != State::kOpen) return false;
@@ -38,12 +40,14 @@ size_t Connection::datagram_limit(const Packet& packet, const PathState& path, s
   return static_cast<size_t>(std::min<uint64_t>({mtu, packet.room(), path.budget()}));
 }
 
+// meets RFC 9001 4.9-2
 bool Connection::can_write(PacketSpace space) const {
   if (space == PacketSpace::kApplication) return handshake_complete_ && keys_.can_write();
   return handshake_ && handshake_->keys(space).can_write();
 }
 
 bool Connection::may_send_eliciting(PacketSpace space, size_t limit, Instant now) {
+  // meets RFC 9000 14.1-2
   // A server's ack-eliciting Initial must fill 1200 bytes (RFC 9000 section 14.1).
   if (space == PacketSpace::kInitial && limit < kMinInitialDatagram) return false;
   // The three spaces of a handshake draw from the same pool of records.
@@ -52,10 +56,12 @@ bool Connection::may_send_eliciting(PacketSpace space, size_t limit, Instant now
     pacing_deadline_ = now + kRecordRetry;
     return false;
   }
+  // meets RFC 9002 7.5-1
   if (recovery_.probes_owed(space) > 0) return true;
   // What is in flight may be of a later level, which the peer can't read or which has no timer before this arrives
   // (RFC 9002 section 6.2.1): one packet of the handshake is always let through, as a probe would be.
   if (space != PacketSpace::kApplication && !recovery_.ack_eliciting_in_flight(space)) return true;
+  // meets RFC 9002 7-2
   if (!recovery_.window_allows(limit)) return false;
   const Instant next = recovery_.next_send_time(now);
   if (next <= now) return true;
@@ -75,13 +81,17 @@ bool Connection::has_eliciting(PacketSpace space) const {
 bool Connection::build_part(PacketPart& part, DatagramPlan& plan, PacketSpace space, Instant now) {
   const AckPolicy& acks = ack_policies_[index_of(space)];
   const bool eliciting = has_eliciting(space) && may_send_eliciting(space, plan.limit, now);
+  // meets RFC 9002 7.7-4
   if (!eliciting && !acks.due(now)) return false;
   if (!begin_part(part, plan, space)) return false;
+  // meets RFC 9000 13.2-1 13.2.1-5
   if (acks.worth_sending()) write_ack_frame(part, space, now);
   if (eliciting) write_eliciting(part, space, now);
+  // meets RFC 9000 13.2.1-6 13.2.7-1
   if (!part.ack_eliciting && recovery_.wants_ping(space) && recovery_.can_record(space)) {
     part.ack_eliciting = write_ping(part.payload.writer);
   }
+  // meets RFC 9000 12.4-1
   if (part.is_empty()) return false;
   end_part(part, plan);
   return true;
@@ -98,6 +108,7 @@ bool Connection::begin_part(PacketPart& part, const DatagramPlan& plan, PacketSp
   ByteWriter header({part.start, plan.limit - plan.used});
   if (space == PacketSpace::kApplication) {
     const bool may_update = handshake_confirmed_;
+    // meets RFC 9001 6.6-4
     if (!keys_.before_seal(part.number, acked, may_update, shard_.services.protector)) {
       keys_used_up_ = true;
       return false;
@@ -125,6 +136,7 @@ void Connection::end_part(PacketPart& part, DatagramPlan& plan) {
   plan.scratch_used += part.payload.scratch_used();
 }
 
+// meets RFC 9000 13.2.5-1 13.2.5-3 13.2.6-1 13.2.6-2 17.2.3-4
 void Connection::write_ack_frame(PacketPart& part, PacketSpace space, Instant now) {
   const AckRanges& received = received_[index_of(space)];
   if (received.empty()) return;
@@ -136,6 +148,8 @@ void Connection::write_ack_frame(PacketPart& part, PacketSpace space, Instant no
   ack_policies_[index_of(space)].on_ack_sent();
 }
 
+// meets RFC 9000 12.5-2
+// meets RFC 9002 6.2.4-4 6.2.4-5
 void Connection::write_eliciting(PacketPart& part, PacketSpace space, Instant now) {
   if (handshake_) write_crypto_frames(part, space);
   if (space == PacketSpace::kApplication) {
@@ -148,6 +162,7 @@ void Connection::write_eliciting(PacketPart& part, PacketSpace space, Instant no
   if (part.ack_eliciting && space == PacketSpace::kApplication) ping_due_ = false;
 }
 
+// meets RFC 9001 4-1 4.9-1
 void Connection::write_crypto_frames(PacketPart& part, PacketSpace space) {
   CryptoStream& stream = handshake_->stream(space);
   ByteWriter& writer = part.payload.writer;
@@ -168,6 +183,7 @@ void Connection::write_connection_frames(PacketPart& part) {
     part.record_eliciting({.type = SentFrameType::kHandshakeDone});
   }
   while (LocalIds::Id* id = part.is_full() ? nullptr : local_ids_.next_to_announce()) {
+    // meets RFC 9000 5.1.2-7 19.15-5
     const NewConnectionIdFrame frame{id->sequence, 0, id->id, shard_.own_tokens.token_for(id->id.bytes())};
     if (!write_new_connection_id(writer, frame)) break;
     id->announce = false;
@@ -204,11 +220,14 @@ void Connection::write_streams(PacketPart& part, Instant now) {
 void Connection::finish_datagram(std::span<PacketPart> parts, DatagramPlan& plan, PathState& path, Instant now) {
   const PacketPart& first = parts.front();
   // RFC 9000 section 14.1.
+  // meets RFC 9000 6-1 8.1-3 14.1-1
+  // meets RFC 9001 9.3-1
   const bool must_fill = first.space == PacketSpace::kInitial && (role_ == Role::kClient || first.ack_eliciting);
   if (must_fill && plan.used < kMinInitialDatagram) pad_datagram(parts.back(), plan, kMinInitialDatagram);
   for (PacketPart& part : parts) {
     commit_part(part, plan.batch, now);
     // RFC 9001 section 4.9.1. The packets of the batch still need the keys.
+    // meets RFC 9001 4.9.1-1 4.9.1-2
     if (role_ == Role::kClient && part.space == PacketSpace::kHandshake) discard_initial_due_ = true;
   }
   plan.batch.use_scratch(plan.scratch_used);

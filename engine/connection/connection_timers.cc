@@ -4,6 +4,7 @@
 
 namespace viaduct::quic {
 
+// meets RFC 9000 10.1-1
 Instant Connection::idle_deadline() const {
   if (idle_timeout_ <= Duration()) return Instant::never();
   // RFC 9000 section 10.1: never less than three probe timeouts.
@@ -49,6 +50,7 @@ void Connection::on_timer(Instant now) {
     if (now >= close_deadline_) return become_gone(now);
     return schedule(now);
   }
+  // meets RFC 9000 21.6-1
   if (now >= handshake_deadline_) {
     forget_streams({static_cast<uint64_t>(ErrorCode::kNoViablePath), false, 0, "the handshake took too long"});
     return become_gone(now);

@@ -10,14 +10,17 @@ void LocalIds::start(const flowsteer::ConnectionId& id) {
   next_sequence_ = 1;
 }
 
+// meets RFC 9000 5.1.1-4
 void LocalIds::set_target(uint64_t peer_limit, uint64_t own_limit) {
   target_ = static_cast<uint8_t>(std::min<uint64_t>({peer_limit, own_limit, kMax}));
 }
 
+// meets RFC 9000 5.1.1-1
 void LocalIds::add(const flowsteer::ConnectionId& id) {
   if (count_ < kMax) ids_[count_++] = {id, next_sequence_++, true};
 }
 
+// meets RFC 9000 5.1.1-2 5.1.2-2 19.16-1 19.16-2
 TransportError LocalIds::on_retire(uint64_t sequence, Bytes used, std::optional<flowsteer::ConnectionId>& retired) {
   if (sequence >= next_sequence_) {
     return {ErrorCode::kProtocolViolation, 0x19, "retired a connection ID that was never issued"};

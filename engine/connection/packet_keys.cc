@@ -36,6 +36,7 @@ void OneRttKeys::install(crypto::Direction direction, uint32_t version, crypto::
   }
 }
 
+// meets RFC 9001 6.3-1
 OneRttKeys::Phase OneRttKeys::phase_of(bool bit, uint64_t number, Instant now) const {
   if (bit == read_.phase) return Phase::kCurrent;
   // RFC 9001 section 6.5: the number tells a packet that was delayed from one that begins the next phase.
@@ -47,6 +48,7 @@ const crypto::PacketKey* OneRttKeys::read_key(Phase phase) const {
   return phase == Phase::kNext ? next_read_.get() : previous_read_.get();
 }
 
+// meets RFC 9001 6.1-3 6.2-1 6.2-2
 bool OneRttKeys::on_opened(Phase phase, uint64_t number, Instant keep_previous_until,
                            crypto::PacketProtector& protector) {
   if (phase == Phase::kCurrent) lowest_in_phase_ = std::min(lowest_in_phase_, number);
@@ -58,6 +60,7 @@ bool OneRttKeys::on_opened(Phase phase, uint64_t number, Instant keep_previous_u
   return true;
 }
 
+// meets RFC 9001 6.3-2 6.3-3 9.5-3
 void OneRttKeys::advance_read(crypto::PacketProtector& protector) {
   previous_read_ = std::move(read_.key);
   read_.key = std::move(next_read_);
@@ -76,6 +79,7 @@ void OneRttKeys::advance_write(crypto::PacketProtector& protector) {
   sealed_ = 0;
 }
 
+// meets RFC 9001 5.3-3 6.1-1 6.1-2 6.4-1 6.6-1 6.6-2 6.6-3
 bool OneRttKeys::before_seal(uint64_t number, uint64_t largest_acked, bool may_update,
                              crypto::PacketProtector& protector) {
   // RFC 9001 section 6.1: not before the last update is over and a packet of the present phase was acknowledged.
@@ -88,6 +92,7 @@ bool OneRttKeys::before_seal(uint64_t number, uint64_t largest_acked, bool may_u
 
 bool OneRttKeys::on_open_failed() { return ++failed_ < open_failure_limit(read_.raw.aead); }
 
+// meets RFC 9001 6.1-4 6.5-2 6.5-3
 void OneRttKeys::drop_previous(Instant now) {
   if (previous_read_ && now >= previous_until_) previous_read_.reset();
 }

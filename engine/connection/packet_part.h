@@ -43,6 +43,7 @@ struct PacketPart {
 };
 
 // A datagram while packets are put into it.
+// meets RFC 9000 12.2-3
 struct DatagramPlan {
   Packet& packet;
   SealBatch& batch;

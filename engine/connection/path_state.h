@@ -22,6 +22,7 @@ struct PathState {
   uint64_t sent = 0;
 
   // RFC 9000 section 8: three times what came.
+  // meets RFC 9000 8-1 8.1-1 9.3-2 14.1-4
   uint64_t budget() const {
     if (validated) return ~uint64_t{0};
     return received * 3 > sent ? received * 3 - sent : 0;
@@ -35,6 +36,7 @@ struct PathState {
   Instant give_up_at = Instant::never();
 
   // A challenge with new data, which no one can guess.
+  // meets RFC 9000 8.2.1-3
   const PathData& next_challenge(Random& random) {
     PathData& data = challenges[challenge_count++ % kChallenges];
     random.fill(data);

@@ -25,14 +25,17 @@ void RemoteIds::set_first_token(const StatelessResetToken& token) {
 
 TransportError RemoteIds::on_new_id(uint64_t sequence, uint64_t retire_prior_to_sequence, Bytes id,
                                     const StatelessResetToken& token) {
+  // meets RFC 9000 19.15-3
   // RFC 9000 section 19.15: a peer that asked for no connection ID of ours to be sent to it cannot change one.
   if (count_ > 0 && ids_[current_].id.empty()) return violation("NEW_CONNECTION_ID from a peer without one");
   for (size_t i = 0; i < count_; ++i) {
     const bool same_id = equal(ids_[i].id.bytes(), id);
     if (same_id != (ids_[i].sequence == sequence)) return violation("connection ID and sequence do not agree");
     if (same_id && ids_[i].has_token && ids_[i].token != token) return violation("another token for the same ID");
+    // meets RFC 9000 19.15-4
     if (same_id) return retire_prior_to(retire_prior_to_sequence);
   }
+  // meets RFC 9000 19.15-8
   if (sequence < retired_prior_to_) {
     return retire(sequence) ? TransportError{}
                             : TransportError{ErrorCode::kConnectionIdLimitError, kNewConnectionId, "too many retired"};
@@ -41,10 +44,12 @@ TransportError RemoteIds::on_new_id(uint64_t sequence, uint64_t retire_prior_to_
   if (count_ == ids_.size()) return {ErrorCode::kConnectionIdLimitError, kNewConnectionId, "too many active IDs"};
   ids_[count_++] = {flowsteer::ConnectionId(id), true, sequence, token};
   if (auto error = retire_prior_to(retire_prior_to_sequence)) return error;
+  // meets RFC 9000 5.1.1-5
   if (count_ > limit_) return {ErrorCode::kConnectionIdLimitError, kNewConnectionId, "too many active IDs"};
   return {};
 }
 
+// meets RFC 9000 5.1.2-3 19.15-7
 TransportError RemoteIds::retire_prior_to(uint64_t sequence) {
   if (sequence <= retired_prior_to_) return {};
   retired_prior_to_ = sequence;
@@ -63,6 +68,7 @@ TransportError RemoteIds::retire_prior_to(uint64_t sequence) {
   return {};
 }
 
+// meets RFC 9000 5.1.2-1 9.5-2
 bool RemoteIds::use_fresh() {
   if (!has_fresh() || !retire(ids_[current_].sequence)) return false;
   remove(current_);
@@ -93,6 +99,7 @@ void RemoteIds::on_retirement_acknowledged(uint64_t sequence) {
 }
 
 // False where too many are under way.
+// meets RFC 9000 5.1.2-4 5.1.2-5 5.1.2-6
 bool RemoteIds::retire(uint64_t sequence) {
   if (find_retirement(sequence)) return true;
   if (retiring_count_ == kMaxRetiring) return false;

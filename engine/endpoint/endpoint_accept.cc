@@ -65,6 +65,7 @@ Verdict Shard::receive_unknown(Arrival& arrival, Instant now) {
 
 Verdict Shard::receive_unknown_long(Arrival& arrival, Instant now) {
   Packet& datagram = *arrival.packet;
+  // meets RFC 9000 6.1-1
   if (arrival.header.version == flowsteer::kVersionNegotiation) return kVersionIgnored;
   if (!is_supported(arrival.header.version)) {
     const bool answered = services.tls_server && replies_.answer_version(datagram, arrival.header.dcid,
@@ -74,12 +75,15 @@ Verdict Shard::receive_unknown_long(Arrival& arrival, Instant now) {
   }
   const auto header = parse_packet_header(datagram.bytes(), services.connection_ids.length());
   if (!header || !header->has_fixed_bit()) return kMalformed;
+  // meets RFC 9000 5.2.2-5 5.2.2-6
   if (header->type != PacketType::kInitial) return kNoConnection;
   return accept(datagram, *header, now);
 }
 
+// meets RFC 9000 7.2-5
 Verdict Shard::accept(Packet& datagram, const PacketHeader& header, Instant now) {
   if (!services.tls_server || shutting_down_) return kNotAccepting;
+  // meets RFC 9000 14-4 14.1-3
   if (datagram.length < kMinInitialDatagram) return kInitialTooSmall;
   if (header.dcid.size() < kMinFirstDcid) return kInitialInvalid;
   if (handshakes.used() == handshakes.capacity()) return kHalfOpenLimit;
@@ -107,6 +111,7 @@ Verdict Shard::accept(Packet& datagram, const PacketHeader& header, Instant now)
 std::optional<ConnectionHandle> Shard::connect(const ConnectOptions& options, Instant now) {
   check_owner();
   if (!services.tls_client || shutting_down_) return std::nullopt;
+  // meets RFC 9000 7.2-1
   // RFC 9000 section 7.2: the first destination ID is unpredictable, and the client's own choice.
   std::array<uint8_t, 12> first;
   services.random.fill(first);

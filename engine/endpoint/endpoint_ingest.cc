@@ -209,6 +209,7 @@ Verdict Shard::verdict_of(const DatagramOutcome& outcome) const {
 }
 
 // RFC 9000 section 10.3.1. The table's keyed hash decides, so that timing says nothing about the tokens in it.
+// meets RFC 9000 10.3.1-1 10.3.1-3 10.3.1-4
 bool Shard::is_stateless_reset(const StatelessResetToken& tail, Instant now) {
   const uint32_t index = reset_tokens.find(tail);
   if (index == CidIndex::kNone) return false;

@@ -11,6 +11,7 @@ ResetTokens::ResetTokens(const std::array<uint8_t, 32>& key) {
   std::memcpy(high_.data(), key.data() + low_.size(), high_.size());
 }
 
+// meets RFC 9000 10.3.2-1 10.3.2-2 10.3.2-5
 StatelessResetToken ResetTokens::token_for(Bytes connection_id) const {
   StatelessResetToken token;
   ByteWriter writer(token);
@@ -27,6 +28,7 @@ StatelessReplies::Reply* StatelessReplies::add(const Path& path, size_t length) 
   return &reply;
 }
 
+// meets RFC 9000 5.2.2-1 5.2.2-2 5.2.2-3 17.2.1-7
 bool StatelessReplies::answer_version(const Packet& datagram, Bytes dcid, Bytes scid, Random& random, Instant now) {
   if (datagram.length < kMinInitialDatagram || !versions_.take(now)) return false;
   // One version that does not exist keeps clients from relying on a fixed list (RFC 9000 section 6.3).

@@ -7,6 +7,7 @@ namespace viaduct::quic {
 AckPolicy::AckPolicy(PacketSpace space, Duration max_ack_delay)
     : max_ack_delay_(max_ack_delay), threshold_(space == PacketSpace::kApplication ? 2 : 1) {}
 
+// meets RFC 9000 13.2.1-1 13.2.1-2 13.2.1-4 13.2.1-7 13.2.1-8 13.2.2-1
 void AckPolicy::on_packet_received(uint64_t number, bool ack_eliciting, bool ce, const AckRanges& ranges, Instant now) {
   ++unreported_;
   if (!ack_eliciting) return;  // nobody would acknowledge the ACK: it may not cause one (RFC 9000 section 13.2.1)
@@ -16,6 +17,7 @@ void AckPolicy::on_packet_received(uint64_t number, bool ack_eliciting, bool ce,
   next_expected_ = std::max(next_expected_, number + 1);
 }
 
+// meets RFC 9000 13.2.1-3
 void AckPolicy::on_ack_sent() {
   eliciting_ = 0;
   unreported_ = 0;

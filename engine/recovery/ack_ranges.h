@@ -15,6 +15,7 @@ namespace viaduct::quic {
 // largest counts as a duplicate from then on: a packet may be dropped, but is never processed twice
 // (RFC 9000 sections 12.3 and 13.2.3). A few ranges live inside; the rest in a block of the pool, drawn only while it
 // is needed. If the pool is empty, fewer ranges are kept.
+// meets RFC 9000 13.2.3-1 13.2.3-3 13.2.3-4 13.2.3-5
 class AckRanges {
  public:
   static constexpr size_t kMaxRanges = 64;

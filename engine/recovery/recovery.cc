@@ -36,6 +36,7 @@ void Recovery::set_amplification_limited(bool limited, Instant now) {
   set_timer(now);
 }
 
+// meets RFC 9002 7.2-2
 void Recovery::set_max_datagram_size(uint64_t bytes) {
   config_.max_datagram_size = bytes;
   controller_.get().set_max_datagram_size(bytes);
@@ -50,6 +51,7 @@ bool Recovery::on_packet_sent(PacketSpace space, const SentPacket& packet, std::
   if (!packet.in_flight) return true;
 
   const Instant now = packet.sent_time;
+  // meets RFC 9002 7.5-2
   bytes_in_flight_ += packet.size;
   flight_peak_ = std::max(flight_peak_, bytes_in_flight_);
   pacer_.on_sent(packet.size, now);
@@ -77,6 +79,7 @@ struct Recovery::NewlyAcked {
 TransportError Recovery::on_ack(PacketSpace space, const AckReport& ack, Instant now, PacketFateObserver& observer) {
   for (const PacketRange& range : ack.ranges) {
     if (!sent_in(space).may_acknowledge(range)) {
+      // meets RFC 9000 13.1-2
       return {ErrorCode::kProtocolViolation, 0x02, "acknowledgement of a packet never sent"};
     }
   }
@@ -87,6 +90,7 @@ TransportError Recovery::on_ack(PacketSpace space, const AckReport& ack, Instant
 
   const NewlyAcked newly = settle_acked(space, ack, observer);
   if (!newly.any) return {};
+  // meets RFC 9002 5.1-1 5.1-2
   const bool sampled = newly.largest_is_new && newly.any_eliciting && newly.largest_sent > path_start_;
   if (sampled) take_rtt_sample(space, ack, now, newly);
 
@@ -151,6 +155,7 @@ void Recovery::note_spurious_loss(const SentPacket& packet) {
   if (--episode_losses_ == 0) controller_.get().on_spurious_congestion();
 }
 
+// meets RFC 9002 5.3-1 5.3-2 5.3-3
 void Recovery::take_rtt_sample(PacketSpace space, const AckReport& ack, Instant now, const NewlyAcked& newly) {
   // Initial and Handshake packets are acknowledged at once; a longer delay than promised is the path's once the
   // handshake is confirmed (RFC 9002 section 5.3).

@@ -6,7 +6,9 @@
 namespace viaduct::quic {
 
 namespace {
-constexpr uint64_t kPacketThreshold = 3;               // RFC 9002 section 6.1.1
+// meets RFC 9002 6.1.1-1 6.1.1-2
+constexpr uint64_t kPacketThreshold = 3;  // RFC 9002 section 6.1.1
+// meets RFC 9002 7.6.1-1
 constexpr int64_t kPersistentCongestionThreshold = 3;  // RFC 9002 section 7.6.1
 constexpr int64_t kLossMemory = 3;                     // probe timeouts for which a lost packet is remembered
 constexpr uint32_t kMaxBackoff = 16;                   // doublings; far beyond any idle timeout
@@ -26,10 +28,12 @@ struct Recovery::Losses {
   void add(uint64_t number, const SentPacket& packet, Instant first_rtt_sample) {
     if (number != run_next) run_start = Instant::never();
     run_next = number + 1;
+    // meets RFC 9002 7.6.2-1 7.6.2-2
     if (packet.ack_eliciting && packet.sent_time > first_rtt_sample) {
       run_start = std::min(run_start, packet.sent_time);
       longest_run = std::max(longest_run, packet.sent_time - run_start);
     }
+    // meets RFC 9000 14.4-1
     if (packet.mtu_probe) return;
     congestion = true;
     first_sent = std::min(first_sent, packet.sent_time);
@@ -39,6 +43,8 @@ struct Recovery::Losses {
 };
 
 // True if the window was reduced.
+// meets RFC 9000 13.3-7
+// meets RFC 9002 6.1.2-1 6.1.2-3 7.4-1
 bool Recovery::detect_losses(PacketSpace space, Instant now, PacketFateObserver& observer) {
   Space& state = space_of(space);
   state.loss_time = Instant::never();
@@ -75,6 +81,7 @@ bool Recovery::answer_losses(const Losses& losses, Instant now) {
   const Duration limit = probe_timeout(PacketSpace::kApplication) * kPersistentCongestionThreshold;
   if (losses.longest_run > limit) {
     ++stats_.persistent_congestions;
+    // meets RFC 9002 7.6.2-4
     controller.on_persistent_congestion();
     rtt_.restart_min();
     episode_losses_ = 0;
@@ -100,13 +107,17 @@ void Recovery::on_timeout(Instant now, PacketFateObserver& observer) {
     return;
   }
 
+  // meets RFC 9002 6.2-1
   const PacketSpace fired = probe_timer(now).space;
   ++pto_count_;
   ++stats_.probe_timeouts;
   if (!ack_eliciting_in_flight()) {
     // A client's way out of the server's anti-amplification limit (RFC 9002 section 6.2.2.1).
+    // meets RFC 9000 8.1-4 8.1-5
+    // meets RFC 9002 6.2.2.1-3
     owe_probes(handshake_keys_ ? PacketSpace::kHandshake : PacketSpace::kInitial, 1, now, observer);
   } else {
+    // meets RFC 9002 6.2.4-3
     // The other spaces too: what they wait for may be what the peer lacks to answer in this one
     // (RFC 9002 section 6.2.4).
     for (const PacketSpace space : kAllPacketSpaces) {
@@ -119,6 +130,7 @@ void Recovery::on_timeout(Instant now, PacketFateObserver& observer) {
 }
 
 // Shows the observer the oldest packets in flight: what they carry is what the peer most likely misses.
+// meets RFC 9002 6.2.4-1 6.2.4-2
 void Recovery::owe_probes(PacketSpace space, unsigned count, Instant now, PacketFateObserver& observer) {
   Space& state = space_of(space);
   state.probes_owed = static_cast<uint8_t>(count);
@@ -141,10 +153,12 @@ Recovery::Timer Recovery::loss_timer() const {
   return earliest;
 }
 
+// meets RFC 9002 6.2.1-5
 Duration Recovery::backed_off(Duration timeout) const {
   return timeout * (int64_t{1} << std::min(pto_count_, kMaxBackoff));
 }
 
+// meets RFC 9002 6.2.1-2 6.2.1-3
 Recovery::Timer Recovery::probe_timer(Instant now) const {
   if (!ack_eliciting_in_flight()) {
     const PacketSpace space = handshake_keys_ ? PacketSpace::kHandshake : PacketSpace::kInitial;
@@ -161,6 +175,7 @@ Recovery::Timer Recovery::probe_timer(Instant now) const {
   return earliest;
 }
 
+// meets RFC 9002 6.2.1-4 6.2.1-6 6.2.2.1-1 6.2.2.1-2
 void Recovery::set_timer(Instant now) {
   const Timer loss = loss_timer();
   if (!loss.time.is_never()) {
@@ -189,11 +204,13 @@ void Recovery::abandon(PacketSpace space, PacketFateObserver* observer) {
   pto_count_ = 0;
 }
 
+// meets RFC 9002 6.2.2-3 6.4-1
 void Recovery::discard_space(PacketSpace space, Instant now) {
   abandon(space, nullptr);
   set_timer(now);
 }
 
+// meets RFC 9000 17.2.5.3-2
 void Recovery::on_retry(Instant now, PacketFateObserver& observer) {
   abandon(PacketSpace::kInitial, &observer);
   abandon(PacketSpace::kApplication, &observer);

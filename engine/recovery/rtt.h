@@ -5,7 +5,9 @@
 
 namespace viaduct::quic {
 
-inline constexpr Duration kGranularity = Duration::milliseconds(1);   // RFC 9002 section 6.1.2
+// meets RFC 9002 6.1.2-5
+inline constexpr Duration kGranularity = Duration::milliseconds(1);  // RFC 9002 section 6.1.2
+// meets RFC 9002 6.2.2-1
 inline constexpr Duration kInitialRtt = Duration::milliseconds(333);  // RFC 9002 section 6.2.2
 // A sample is at least this: packets and ACKs may carry the same stamp of one loop round, and rates divide by it.
 inline constexpr Duration kShortestRtt = Duration::microseconds(1);

@@ -22,6 +22,7 @@ namespace viaduct::quic {
 //
 // A packet in flight is *outstanding* until it is acknowledged or lost. A lost one is remembered until
 // forget_lost_before(), so that an acknowledgement that comes late is noticed.
+// meets RFC 9000 12.3-1 12.3-2
 class SentPackets {
  public:
   // Frames that one packet may have recorded; a packet builder stops adding frames there.

@@ -4,6 +4,7 @@
 
 namespace viaduct::quic {
 
+// meets RFC 9000 7.5-2
 FrameOutcome CryptoStream::on_frame(const CryptoFrame& frame) {
   const uint64_t end = frame.offset + frame.data.size();
   if (end > received_.delivered() + limit_) {

@@ -21,6 +21,7 @@ struct CryptoSpan {
 // unacknowledged. What is sent is copied, in memory of its own, as TLS is (it goes with the handshake).
 class CryptoStream {
  public:
+  // meets RFC 9000 7.5-1
   static constexpr uint64_t kHandshakeLimit = 64 << 10;
   static constexpr uint64_t kLateLimit = 16 << 10;  // once the handshake is complete
 

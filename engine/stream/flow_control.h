@@ -30,6 +30,7 @@ class ReceiveWindow {
   void consume(uint64_t count) { consumed_ += count; }
 
   // Whether the limit is worth telling again: half the window is used up. Well before the peer must stop.
+  // meets RFC 9000 4.2-1
   bool wants_update() const { return window_ > 0 && limit_ - consumed_ <= window_ / 2; }
   // The limit to be told now. rtt: smoothed, to judge by whether the window is too small.
   uint64_t update(Instant now, Duration rtt);
@@ -53,6 +54,7 @@ class SendWindow {
   uint64_t available() const { return limit_ - used_; }
   void use(uint64_t count) { used_ += count; }
   // A lower limit than before is ignored (RFC 9000 section 4.1). Whether it was raised.
+  // meets RFC 9000 4.1-3 13.3-5
   bool raise(uint64_t limit) {
     if (limit <= limit_) return false;
     limit_ = limit;

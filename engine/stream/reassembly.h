@@ -16,6 +16,7 @@ struct LentBytes {
 
 // The memory is the store's. Bytes that were received are never received again: repeated ones, even with other
 // content, change nothing that was handed on (RFC 9000 section 2.2 lets us choose). Stays where it was made.
+// meets RFC 9000 21.7-1
 class Reassembly {
  public:
   explicit Reassembly(uint64_t stream) : stream_(stream) {}

@@ -3,6 +3,7 @@
 namespace viaduct::quic {
 
 // RFC 9000 sections 4.1 and 4.5: `end` is the offset behind a frame's last byte, or the final size.
+// meets RFC 9000 4.1-2 4.5-3 4.5-4 19.9-2 19.10-4
 TransportError ReceiveStream::check(uint64_t end, bool is_final, const ReceiveWindow& connection,
                                     uint64_t frame_type) const {
   const uint64_t highest = window_.received();
@@ -42,6 +43,7 @@ FrameOutcome ReceiveStream::on_stream(const StreamFrame& frame, ReceiveWindow& c
   return {};
 }
 
+// meets RFC 9000 4.5-1 19.9-1
 FrameOutcome ReceiveStream::on_reset(const ResetStreamFrame& frame, ReceiveWindow& connection, ReceiveStore& store) {
   const auto type = static_cast<uint64_t>(FrameType::kResetStream);
   if (auto error = check(frame.final_size, true, connection, type)) return error;
@@ -64,6 +66,7 @@ bool ReceiveStream::has_data_event() const {
   return bytes_.has_readable() || (bytes_.delivered() == final_size_ && !fin_told_);
 }
 
+// meets RFC 9000 2.2-1
 LentBytes ReceiveStream::read(ReceiveStore& store, bool& fin) {
   const LentBytes lent = bytes_.read(store);
   fin = fin_told_ = bytes_.delivered() == final_size_;
@@ -75,6 +78,7 @@ uint64_t ReceiveStream::take_reset_event() {
   return error_;
 }
 
+// meets RFC 9000 3.5-5
 bool ReceiveStream::stop(ReceiveWindow& connection, ReceiveStore& store) {
   if (state_ != State::kOpen || fin_told_) return false;
   const bool is_late = bytes_.contiguous() == final_size_;

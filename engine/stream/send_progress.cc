@@ -4,6 +4,7 @@
 
 namespace viaduct::quic {
 
+// meets RFC 9000 13.3-6
 OffsetRange SendProgress::next(uint64_t limit) const {
   if (!lost_.empty()) return lost_.front();
   if (!joined_.empty()) return joined_;

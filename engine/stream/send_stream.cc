@@ -13,6 +13,7 @@ void SendStream::append(Write& write, bool fin, WriteList& released) {
   release_acked(released);  // an empty one may have nothing to wait for
 }
 
+// meets RFC 9000 3.5-3 13.3-1
 bool SendStream::reset(uint64_t error, RangePool& ranges, WriteList& released) {
   if (state_ == State::kReset || is_finished()) return false;
   state_ = State::kReset;
@@ -27,6 +28,7 @@ void SendStream::clear(RangePool& ranges, WriteList& released) {
   progress_.clear(ranges);
 }
 
+// meets RFC 9000 3.3-2
 bool SendStream::has_next(uint64_t credit) const {
   if (state_ != State::kOpen) return false;
   if (progress_.has_lost()) return true;
@@ -34,6 +36,7 @@ bool SendStream::has_next(uint64_t credit) const {
   return fin_pending_;
 }
 
+// meets RFC 9000 2.2-2 2.2-3 4.1-1 4.5-2 13.3-4 19.10-3
 SendSpan SendStream::next(uint64_t room, uint64_t& credit, RangePool& ranges) {
   if (!has_next(credit)) return {};
   const bool is_new = !progress_.has_lost();

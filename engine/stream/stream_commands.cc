@@ -3,6 +3,7 @@
 
 namespace viaduct::quic {
 
+// meets RFC 9000 2.1-1 4.6-2 19.11-3
 Stream* StreamSet::open_own(uint64_t id) {
   Stream* stream = make_stream(id);
   if (!stream) return nullptr;
@@ -40,6 +41,7 @@ StreamSet::WriteResult StreamSet::write(const Command& command) {
   return WriteResult::kDone;
 }
 
+// meets RFC 9000 11.2-1
 void StreamSet::reset(uint64_t id, uint64_t error) {
   Stream* stream = resources_.table.find(number_, id);
   if (!stream || !stream->sends || !stream->send.reset(error, resources_.ranges, released_)) return;
@@ -47,6 +49,7 @@ void StreamSet::reset(uint64_t id, uint64_t error) {
   schedule_data(*stream);
 }
 
+// meets RFC 9000 3.5-1
 void StreamSet::stop_sending(uint64_t id, uint64_t error) {
   Stream* stream = resources_.table.find(number_, id);
   if (!stream || !stream->receives) return;

@@ -37,6 +37,7 @@ bool StreamSet::next_data(size_t room, StreamData& data) {
 }
 
 // A *_BLOCKED frame tells the peer, once for each limit, that it holds bytes up (RFC 9000 section 4.1).
+// meets RFC 9000 4.1-4 19.12-1 19.13-1
 void StreamSet::note_blocked(Stream& stream) {
   if (stream.is_waiting || !stream.send.has_unsent()) return;
   if (stream.send.window().take_blocked()) set_due(stream, Stream::kStreamDataBlocked);
@@ -44,6 +45,7 @@ void StreamSet::note_blocked(Stream& stream) {
 }
 
 // The same for streams that wait to be opened (RFC 9000 section 4.6).
+// meets RFC 9000 4.6-5 19.14-1
 void StreamSet::note_streams_blocked(bool unidirectional) {
   OwnKind& kind = own_[unidirectional];
   if (kind.blocked_told == kind.limit + 1) return;
@@ -102,6 +104,7 @@ bool StreamSet::write_due(uint8_t due, ByteWriter& writer, SentFrame& record, In
 }
 
 // Whether a frame that was due still means something.
+// meets RFC 9000 13.3-2
 bool StreamSet::is_wanted(const Stream& stream, uint8_t due) const {
   switch (due) {
     case Stream::kStopSending:

@@ -70,6 +70,7 @@ Stream* StreamSet::make_stream(uint64_t id) {
 }
 
 // Opening a stream opens all lower ones of its kind (RFC 9000 section 3.2).
+// meets RFC 9000 3.2-1 4.6-3 19.11-4
 FrameOutcome StreamSet::open_for_peer(uint64_t id, FrameType frame) {
   PeerKind& kind = peer_[is_unidirectional(id)];
   if (stream_index(id) >= kind.limit) return stream_error(ErrorCode::kStreamLimitError, frame, "too many streams");
@@ -84,6 +85,7 @@ FrameOutcome StreamSet::open_for_peer(uint64_t id, FrameType frame) {
 }
 
 // The stream of a frame that concerns our sending or receiving part of it; null for one that is closed.
+// meets RFC 9000 19.4-1 19.5-1 19.5-2 19.8-1 19.10-1 19.10-2 19.13-2
 FrameOutcome StreamSet::find(uint64_t id, Part part, FrameType frame, Stream*& stream) {
   stream = nullptr;
   if (!(part == Part::kSend ? can_send(id, role_) : can_receive(id, role_))) {
@@ -101,6 +103,7 @@ FrameOutcome StreamSet::find(uint64_t id, Part part, FrameType frame, Stream*& s
   return {};
 }
 
+// meets RFC 9000 3.3-1 4.4-1
 void StreamSet::finish_if_done(Stream& stream) {
   if (stream.sends && !stream.send.is_finished()) return;
   if (stream.receives && !stream.receive.is_finished()) return;
@@ -116,6 +119,7 @@ void StreamSet::finish_if_done(Stream& stream) {
 }
 
 // A higher limit is told when it is a step worth a frame, and well before the peer has to stop.
+// meets RFC 9000 4.6-6
 void StreamSet::check_stream_limit(bool unidirectional) {
   const PeerKind& kind = peer_[unidirectional];
   const uint64_t step = next_stream_limit(kind) - kind.limit;
@@ -161,6 +165,7 @@ FrameOutcome StreamSet::on_reset_stream(const ResetStreamFrame& frame) {
 }
 
 // RFC 9000 section 3.5: answered by RESET_STREAM.
+// meets RFC 9000 3.5-2 3.5-4
 FrameOutcome StreamSet::on_stop_sending(const StopSendingFrame& frame) {
   Stream* stream;
   auto outcome = find(frame.stream, Part::kSend, FrameType::kStopSending, stream);
@@ -194,6 +199,7 @@ void StreamSet::on_max_data(const MaxDataFrame& frame) {
   ready_.splice_back(blocked_);
 }
 
+// meets RFC 9000 4.6-4 19.11-2
 void StreamSet::on_max_streams(const MaxStreamsFrame& frame) {
   OwnKind& kind = own_[frame.unidirectional];
   if (frame.limit <= kind.limit) return;

@@ -35,6 +35,7 @@ void parse_padding(ByteReader& reader, Frame& frame) {
 }
 
 // Walks over the ranges, so that AckRangeReader can read them unchecked (RFC 9000 section 19.3.1).
+// meets RFC 9000 19.3.1-1
 std::string_view check_ack_ranges(ByteReader& reader, AckFrame& ack) {
   if (ack.first_range > ack.largest) return "ACK range below zero";
   uint64_t smallest = ack.largest - ack.first_range;
@@ -49,6 +50,7 @@ std::string_view check_ack_ranges(ByteReader& reader, AckFrame& ack) {
   return {};
 }
 
+// meets RFC 9000 19.3-1
 std::string_view parse_ack(ByteReader& reader, Frame& frame) {
   frame.ack = {};
   AckFrame& ack = frame.ack;
@@ -67,6 +69,7 @@ std::string_view parse_ack(ByteReader& reader, Frame& frame) {
   return {};
 }
 
+// meets RFC 9000 19.8-2
 std::string_view parse_stream(ByteReader& reader, Frame& frame) {
   frame.stream = {};
   StreamFrame& stream = frame.stream;
@@ -77,6 +80,7 @@ std::string_view parse_stream(ByteReader& reader, Frame& frame) {
   return stream.data.size() > kMaxVarint - stream.offset ? "STREAM beyond the largest offset" : "";
 }
 
+// meets RFC 9000 19.6-1
 std::string_view parse_crypto(ByteReader& reader, Frame& frame) {
   frame.crypto = {};
   frame.crypto.offset = reader.varint();
@@ -84,22 +88,26 @@ std::string_view parse_crypto(ByteReader& reader, Frame& frame) {
   return frame.crypto.data.size() > kMaxVarint - frame.crypto.offset ? "CRYPTO beyond the largest offset" : "";
 }
 
+// meets RFC 9000 19.7-2
 std::string_view parse_new_token(ByteReader& reader, Frame& frame) {
   frame.new_token = {};
   frame.new_token.token = reader.bytes(reader.varint());
   return reader.ok() && frame.new_token.token.empty() ? "NEW_TOKEN without a token" : "";
 }
 
+// meets RFC 9000 4.6-1 19.11-1
 std::string_view parse_max_streams(ByteReader& reader, Frame& frame) {
   frame.max_streams = {.unidirectional = frame.wire_type == 0x13, .limit = reader.varint()};
   return frame.max_streams.limit > kMaxStreamCount ? "MAX_STREAMS over 2^60" : "";
 }
 
+// meets RFC 9000 19.14-2
 std::string_view parse_streams_blocked(ByteReader& reader, Frame& frame) {
   frame.streams_blocked = {.unidirectional = frame.wire_type == 0x17, .limit = reader.varint()};
   return frame.streams_blocked.limit > kMaxStreamCount ? "STREAMS_BLOCKED over 2^60" : "";
 }
 
+// meets RFC 9000 19.15-1 19.15-6
 std::string_view parse_new_connection_id(ByteReader& reader, Frame& frame) {
   frame.new_connection_id = {};
   NewConnectionIdFrame& added = frame.new_connection_id;
@@ -204,15 +212,20 @@ TransportError parse_frame(ByteReader& payload, PacketType packet, Role sender, 
   frame.wire_type = payload.varint();
   if (!payload.ok()) return encoding_error(0, "frame type cut off");
   const auto type_size = static_cast<size_t>(payload.position() - begin);
+  // meets RFC 9000 12.4-5
   if (type_size != varint_size(frame.wire_type)) {
     return {ErrorCode::kProtocolViolation, frame.wire_type, "frame type not in its shortest form"};
   }
+  // meets RFC 9000 12.4-4
   const auto type = type_of(frame.wire_type);
   if (!type) return encoding_error(frame.wire_type, "unknown frame type");
   frame.type = *type;
+  // meets RFC 9000 12.4-3 17.2.4-1
+  // meets RFC 9001 8.3-2
   if (!is_allowed_in(frame.type, frame.wire_type, packet)) {
     return {ErrorCode::kProtocolViolation, frame.wire_type, "frame not allowed in this packet type"};
   }
+  // meets RFC 9000 19.7-4 19.20-2
   if (!may_be_sent_by(frame.type, sender)) {
     return {ErrorCode::kProtocolViolation, frame.wire_type, "frame only a server may send"};
   }

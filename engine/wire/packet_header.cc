@@ -25,6 +25,8 @@ std::expected<PacketHeader, HeaderFault> parse_retry(PacketHeader header, Bytes 
   return header;
 }
 
+// meets RFC 9000 10.3-6
+// meets RFC 9001 5.4.2-1
 std::expected<PacketHeader, HeaderFault> parse_short(PacketHeader header, Bytes datagram, Bytes rest) {
   if (rest.size() < kMinProtectedSize) return unexpected(HeaderFault::kTooShort);
   header.type = PacketType::kOneRtt;
@@ -48,6 +50,7 @@ std::expected<PacketHeader, HeaderFault> parse_packet_header(Bytes datagram, siz
     return parse_version_negotiation(header, datagram, invariant->rest);
   }
   if (!is_supported(header.version)) return unexpected(HeaderFault::kUnknownVersion);
+  // meets RFC 9000 17.2-3
   if (header.dcid.size() > kMaxConnectionIdSize || header.scid.size() > kMaxConnectionIdSize) {
     return unexpected(HeaderFault::kConnectionIdTooLong);
   }
@@ -79,6 +82,7 @@ void write_ids(ByteWriter& writer, Bytes dcid, Bytes scid) {
   writer.bytes(scid);
 }
 
+// meets RFC 9000 17.2-2 17.2-5
 uint8_t long_first_octet(uint32_t version, PacketType type) {
   return static_cast<uint8_t>(flowsteer::kLongHeaderBit | kFixedBit | type_bits(version, type) << 4);
 }
@@ -112,6 +116,7 @@ void set_packet_length(uint8_t* packet, const HeaderLayout& layout, size_t packe
   writer.varint(packet_size - layout.packet_number_offset, kLengthSize);
 }
 
+// meets RFC 9000 17.3.1-2 17.4-1 17.4-2
 HeaderLayout write_short_header(ByteWriter& writer, Bytes dcid, bool spin, bool key_phase, uint64_t packet_number,
                                 size_t packet_number_size) {
   const size_t start = writer.size();
@@ -132,6 +137,7 @@ void write_retry(ByteWriter& writer, uint32_t version, Bytes dcid, Bytes scid, B
   writer.bytes(token);
 }
 
+// meets RFC 9000 17.2.1-2 17.2.1-3 17.2.1-4 17.2.1-5
 void write_version_negotiation(ByteWriter& writer, Bytes received_dcid, Bytes received_scid,
                                std::span<const uint32_t> versions, uint8_t random) {
   // The fixed bit is not required here, but lets other protocols share the port (RFC 9000 section 17.2.1).

@@ -14,6 +14,7 @@ inline constexpr uint64_t kMaxPacketNumber = kMaxVarint;
 
 // Bytes, 1 to 4, that let the receiver restore `number` while everything from lowest_unacked on may be missing to it.
 // lowest_unacked: one more than the largest number acknowledged in the space, or 0; <= number.
+// meets RFC 9000 17.1-1 17.1-2 17.1-3
 constexpr size_t packet_number_size(uint64_t number, uint64_t lowest_unacked) {
   const uint64_t unacked = number - lowest_unacked + 1;
   // The smallest window of more than twice the distance.

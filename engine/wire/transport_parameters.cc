@@ -100,6 +100,7 @@ void write_grease(ByteWriter& writer, uint64_t random) {
 
 }  // namespace
 
+// meets RFC 9000 7.4-2 18.2-1 18.2-9
 size_t encode_transport_parameters(const TransportParameters& parameters, Role sender, uint64_t grease,
                                    MutableBytes out) {
   static constexpr TransportParameters kDefaults;
@@ -132,6 +133,7 @@ namespace {
 
 // Each reads one parameter's value; what is wrong with it, or nothing.
 
+// meets RFC 9000 4.6-1 18.2-7 18.2-8
 std::string_view read_integer(Bytes value, const IntegerParameter& integer, TransportParameters& parameters) {
   ByteReader reader(value);
   const uint64_t number = reader.varint();
@@ -169,6 +171,7 @@ std::string_view read_preferred_address(Bytes value, std::optional<PreferredAddr
   const Bytes id = reader.bytes(reader.u8());
   const Bytes token = reader.bytes(kStatelessResetTokenSize);
   if (!reader.ok() || !reader.empty()) return "preferred address of a wrong length";
+  // meets RFC 9000 18.2-6
   if (id.empty() || id.size() > kMaxConnectionIdSize) return "preferred address with a wrong connection ID";
   read.id = ConnectionId(id);
   std::ranges::copy(token, read.token.begin());
@@ -240,6 +243,7 @@ class Seen {
 
 }  // namespace
 
+// meets RFC 9000 7.4-1 7.4-3 7.4.2-1 18.2-10
 TransportError decode_transport_parameters(Bytes encoded, Role sender, TransportParameters& parameters) {
   const auto error = [](std::string_view reason) {
     return TransportError{ErrorCode::kTransportParameterError, 0, reason};

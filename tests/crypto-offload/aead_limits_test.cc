@@ -30,6 +30,7 @@ TEST(AeadLimits, StartAgainWithNewKeys) {
 }
 
 // Failures count over all keys of a connection.
+// proves RFC 9001 6.6-6
 TEST(AeadLimits, KeepCountingFailuresAcrossUpdates) {
   AeadLimits limits(800, 3);
   EXPECT_EQ(limits.failed(), KeyAction::kNone);

@@ -14,6 +14,7 @@ std::string hex_of(const RawKeys& keys, const std::array<uint8_t, kMaxKeySize>& 
 
 class KeySchedule : public testing::TestWithParam<vectors::Version> {};
 
+// proves RFC 9001 5.2-2
 TEST_P(KeySchedule, MakesInitialKeysFromTheConnectionId) {
   const vectors::Version& v = GetParam();
   const InitialSecrets secrets = initial_secrets(v.number, from_hex(vectors::kDestinationConnectionId));

@@ -192,6 +192,7 @@ TEST_F(EarlyData, DoesNotCompleteBeforeTheClientsFinished) {
 }
 
 // RFC 9000 section 7.4.1: what was promised must still hold.
+// proves RFC 9000 7.4.1-8
 TEST_F(EarlyData, IsRejectedUnderOtherPromises) {
   const auto client = make_client();
   const auto before = make_server();
@@ -206,6 +207,7 @@ TEST_F(EarlyData, IsRejectedUnderOtherPromises) {
 }
 
 // The same first flight, sent again by somebody on the way, to another worker.
+// proves RFC 9001 9.2-1
 TEST_F(EarlyData, IsRejectedTheSecondTime) {
   server_options_.replay_window = std::make_shared<ReplayWindow>(64);
   const auto first = make_server();

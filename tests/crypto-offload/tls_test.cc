@@ -60,6 +60,7 @@ class Tls : public testing::Test {
   std::unique_ptr<TlsContext> client_context_;
 };
 
+// proves RFC 9000 7-1
 TEST_F(Tls, CompletesAndAgreesOnSecrets) {
   TlsPair pair = make_pair();
   pair.run();
@@ -86,6 +87,7 @@ TEST_F(Tls, TakesBytesOneAtATime) {
   EXPECT_EQ(pair.client.tickets.size(), 1u);
 }
 
+// proves RFC 9001 5.3-1
 TEST_F(Tls, NegotiatesEachCipherSuite) {
   const std::tuple<const char*, Aead, size_t> kSuites[] = {
       {"TLS_AES_128_GCM_SHA256", Aead::kAes128Gcm, kSha256Size},
@@ -160,6 +162,8 @@ TEST_F(Tls, TakesATicketThatIsNoneForNone) {
 }
 
 // RFC 9001 section 8.1.
+// proves RFC 9000 7-2
+// proves RFC 9001 8.1-1 8.1-2
 TEST_F(Tls, RefusesAClientWithoutACommonProtocol) {
   client_options_.alpn = {"smtp"};
   TlsPair pair = make_pair();
@@ -176,6 +180,7 @@ TEST_F(Tls, RefusesAClientWithoutProtocols) {
   EXPECT_TRUE(pair.server.sent[0].empty());
 }
 
+// proves RFC 9001 8.1-3 8.1-6
 TEST_F(Tls, RefusesAServerThatChoosesNoProtocol) {
   TlsPair pair = make_pair();
   pair.server.session = make_odd_session(TlsRole::kServer, [](SSL*) {});
@@ -222,6 +227,7 @@ TEST_F(Tls, RefusesAClientWithoutTransportParameters) {
   EXPECT_TRUE(pair.server.sent[0].empty());
 }
 
+// proves RFC 9001 4.4-1
 TEST_F(Tls, RefusesACertificateForAnotherName) {
   TlsPair pair = make_pair("other.example");
   pair.run();
@@ -270,6 +276,7 @@ TEST_F(Tls, RefusesMessagesAfterAServersHandshake) {
   EXPECT_EQ(pair.server.alerts, std::vector<uint8_t>{SSL_AD_UNEXPECTED_MESSAGE});
 }
 
+// proves RFC 9001 6-2
 TEST_F(Tls, RefusesAKeyUpdateFromAServer) {
   TlsPair pair = make_pair();
   pair.run();

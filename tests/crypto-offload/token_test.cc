@@ -28,6 +28,7 @@ class Tokens : public testing::Test {
   TokenSealer sealer_{secret_, kKeyLife};
 };
 
+// proves RFC 9000 8.1.1-1
 TEST_F(Tokens, ComeBack) {
   for (const TokenKind kind : {TokenKind::kRetry, TokenKind::kNewToken}) {
     const OpenedToken opened = sealer_.open(seal(kind), address_, kNow);
@@ -44,6 +45,7 @@ TEST_F(Tokens, AreOpenedByWhoeverSharesTheSecret) {
   EXPECT_EQ(stranger.open(seal(TokenKind::kRetry), address_, kNow).state, TokenState::kForged);
 }
 
+// proves RFC 9000 8.1.3-3
 TEST_F(Tokens, Expire) {
   const auto token = seal(TokenKind::kRetry);
   EXPECT_EQ(sealer_.open(token, address_, kNow + kLifetime).state, TokenState::kGood);
@@ -69,6 +71,7 @@ TEST_F(Tokens, SurviveAChangeOfKeys) {
   EXPECT_EQ(sealer_.open(seal(TokenKind::kRetry, after), address_, before).state, TokenState::kGood);
 }
 
+// proves RFC 9000 8.1.4-3 8.1.4-4
 TEST_F(Tokens, AreBoundToTheirAddress) {
   const auto token = seal(TokenKind::kRetry);
   EXPECT_EQ(sealer_.open(token, from_hex("c6336402"), kNow).state, TokenState::kForged);
@@ -76,6 +79,7 @@ TEST_F(Tokens, AreBoundToTheirAddress) {
 }
 
 // A forged Retry token is still known for one: its sender cannot go on without an error.
+// proves RFC 9000 8.1.4-2
 TEST_F(Tokens, AreRefusedWhenAltered) {
   auto token = seal(TokenKind::kRetry);
   for (size_t bit = 0; bit < 8 * token.size(); ++bit) {
@@ -92,6 +96,7 @@ TEST_F(Tokens, AreRefusedWhenAltered) {
   EXPECT_EQ(sealer_.open(token, address_, kNow).state, TokenState::kForged);
 }
 
+// proves RFC 9000 8.1.3-5 8.1.4-1
 TEST_F(Tokens, AreNeverTheSame) {
   std::set<std::vector<uint8_t>> seen;
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(seen.insert(seal(TokenKind::kNewToken)).second);

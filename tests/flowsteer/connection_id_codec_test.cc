@@ -50,6 +50,7 @@ TEST(ConnectionIdCodec, MintsWhatABalancerDecodesAndAWorkerReads) {
 }
 
 // Section 3.1: without a configuration the first octet says so, and the length is encoded.
+// proves RFC 9000 5.1-1 5.1-2
 TEST(ConnectionIdCodec, WithoutAnIdentityMintsUnroutableIds) {
   Random random = Random::from_seed(2);
   ConnectionIdCodec codec(std::nullopt, kSecret, 0, 1, random);

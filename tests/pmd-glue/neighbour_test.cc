@@ -446,6 +446,7 @@ TEST_F(PathMtu, HandsMessagesUp) {
   EXPECT_FALSE(port().take_path_mtu());
 }
 
+// proves RFC 9000 14.2.1-2 14.2.1-3 14.2.1-4 14.2.1-5
 TEST_F(PathMtu, RefusesWhatCannotBe) {
   arrive(too_big4(1400, ours4(444)));  // we do not send from there
   arrive(too_big4(500, ours4()));      // nobody's link

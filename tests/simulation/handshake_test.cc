@@ -39,6 +39,7 @@ TEST(Handshake, CertificatesBeyondTheAmplificationLimit) {
 }
 
 // As the interop runner's amplificationlimit test: the client's second flight is lost, and the server may not go on.
+// proves RFC 9000 8.1-1 8.1-4
 TEST(Handshake, AmplificationLimitWithLostAcknowledgements) {
   ScenarioConfig config = handshake();
   config.tls.server_flight_size = 9'000;

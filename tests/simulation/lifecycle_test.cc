@@ -43,6 +43,7 @@ TEST(Lifecycle, CloseReachesTheOtherSideWithItsCode) {
 }
 
 // The close is lost; packets of the other side bring it again (RFC 9000 section 10.2.1).
+// proves RFC 9000 11.1-2
 TEST(Lifecycle, CloseIsRepeatedToWhoStillSends) {
   ScenarioConfig config;
   config.client.transfers = {{.download = 5'000'000}};
@@ -61,6 +62,7 @@ TEST(Lifecycle, CloseIsRepeatedToWhoStillSends) {
 }
 
 // RFC 9000 section 10.3.
+// proves RFC 9000 10.3.2-1 10.3.2-2 10.3.2-5
 TEST(Lifecycle, ARestartedServerResetsConnections) {
   ScenarioConfig config;
   config.client.transfers = {{.upload = 5'000'000}};
@@ -123,6 +125,7 @@ std::vector<uint8_t> long_header(uint32_t version, size_t id_length, size_t size
 }
 
 // RFC 9000 section 6.1; IDs may have 255 bytes (RFC 8999 section 5.1).
+// proves RFC 9000 5.2.2-1 17.2.1-7
 TEST(Lifecycle, UnknownVersionsAreToldTheKnownOne) {
   Scenario scenario({});
   Stranger stranger(scenario.simulation());
@@ -142,6 +145,7 @@ TEST(Lifecycle, UnknownVersionsAreToldTheKnownOne) {
   EXPECT_EQ(scenario.server().verdict(quic::kVersionUnknown), 4u);
 }
 
+// proves RFC 9000 5.2.2-2
 TEST(Lifecycle, SmallDatagramsOfUnknownVersionsGetNoAnswer) {
   Scenario scenario({});
   Stranger stranger(scenario.simulation());

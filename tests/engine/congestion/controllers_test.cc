@@ -59,6 +59,7 @@ TEST(Controllers, AreChosenByName) {
 }
 
 // RFC 9002 section 7.2.
+// proves RFC 9002 7.2-1
 TEST(Controllers, InitialWindow) {
   EXPECT_EQ(initial_window(1200), 12'000u);
   EXPECT_EQ(initial_window(1472), 14'720u);
@@ -72,6 +73,7 @@ TEST_P(EachController, SlowStartAddsWhatWasAcknowledged) {
 }
 
 // RFC 9002 section 7.8.
+// proves RFC 9002 7.8-1
 TEST_P(EachController, AWindowThatIsNotUsedDoesNotGrow) {
   for (int i = 0; i < 100; ++i) driver.ack(1 + i * 0.01, 1200, 2400);
   EXPECT_EQ(controller.window(), 12'000u);
@@ -81,6 +83,7 @@ TEST_P(EachController, AWindowThatIsNotUsedDoesNotGrow) {
   EXPECT_EQ(controller.window(), window);
 }
 
+// proves RFC 9002 7.3.1-1 7.3.2-1 7.3.2-2
 TEST_P(EachController, OneReductionPerRecoveryPeriod) {
   EXPECT_TRUE(controller.on_congestion_event(at(1), at(1.1)));
   const uint64_t window = controller.window();
@@ -91,11 +94,13 @@ TEST_P(EachController, OneReductionPerRecoveryPeriod) {
   EXPECT_LT(controller.window(), window);
 }
 
+// proves RFC 9002 7.2-4
 TEST_P(EachController, TheWindowHasAMinimum) {
   for (int i = 0; i < 50; ++i) controller.on_congestion_event(at(i + 1), at(i + 1));
   EXPECT_EQ(controller.window(), 2 * kDatagram);
 }
 
+// proves RFC 9002 7.6.2-4
 TEST_P(EachController, PersistentCongestionGoesToTheMinimumAndIntoSlowStart) {
   controller.on_congestion_event(at(1), at(1));
   controller.on_persistent_congestion();
@@ -121,6 +126,7 @@ TEST_P(EachController, NothingIsUndoneAfterPersistentCongestion) {
   EXPECT_EQ(controller.window(), 2 * kDatagram);
 }
 
+// proves RFC 9002 7.2-2
 TEST_P(EachController, ALargerDatagramRaisesTheMinimum) {
   controller.on_congestion_event(at(1), at(1));
   controller.on_persistent_congestion();
@@ -128,6 +134,7 @@ TEST_P(EachController, ALargerDatagramRaisesTheMinimum) {
   EXPECT_EQ(controller.window(), 18'000u);
 }
 
+// proves RFC 9002 7.3.3-1
 TEST(NewReno, GrowsByADatagramPerRoundTrip) {
   NewReno reno(kDatagram);
   Driver driver(reno);
@@ -151,6 +158,7 @@ class CubicTest : public ::testing::Test {
   Driver driver{cubic};
 };
 
+// proves RFC 9002 7-1
 TEST_F(CubicTest, ReducesToSevenTenths) {
   reach(1000);
   EXPECT_NEAR(datagrams(), 700, 1);

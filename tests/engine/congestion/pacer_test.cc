@@ -29,6 +29,7 @@ TEST(Pacer, WithoutARateItDoesNotLimit) {
 }
 
 // RFC 9002 section 7.7.
+// proves RFC 9002 7.7-1
 TEST(Pacer, TheRateIsAQuarterAboveTheWindowPerRoundTrip) {
   Pacer pacer(kDatagram);
   const Instant now;
@@ -38,6 +39,7 @@ TEST(Pacer, TheRateIsAQuarterAboveTheWindowPerRoundTrip) {
   EXPECT_DOUBLE_EQ(pacer.rate(), 2'400'000);
 }
 
+// proves RFC 9002 7.7-2 7.7-3
 TEST(Pacer, ABurstIsTenDatagramsAtALowRate) {
   Pacer pacer(kDatagram);
   Instant now;

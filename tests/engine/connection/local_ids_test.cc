@@ -15,6 +15,7 @@ LocalIds four_ids() {
   return ids;
 }
 
+// proves RFC 9000 5.1.1-1 5.1.1-4
 TEST(LocalIds, AsManyAsBothSidesWant) {
   LocalIds ids;
   ids.start(id_of(0));
@@ -49,6 +50,7 @@ TEST(LocalIds, EachIsAnnouncedOnceAndAgainWhenLost) {
 }
 
 // RFC 9000 section 19.16.
+// proves RFC 9000 5.1.1-2 5.1.2-2 19.16-1 19.16-2
 TEST(LocalIds, WhatMayBeRetired) {
   LocalIds ids = four_ids();
   std::optional<flowsteer::ConnectionId> retired;

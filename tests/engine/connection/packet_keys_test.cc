@@ -56,6 +56,7 @@ class KeyPhases : public ::testing::Test {
 };
 
 // RFC 9001 section 6.
+// proves RFC 9001 6.2-1 6.2-2 6.3-2 6.3-3 9.5-3
 TEST_F(KeyPhases, BothSidesFollow) {
   a.set_update_interval(2);
   EXPECT_TRUE(open(b, seal(a, 0), Phase::kCurrent));
@@ -73,6 +74,7 @@ TEST_F(KeyPhases, BothSidesFollow) {
 }
 
 // RFC 9001 section 6.1.
+// proves RFC 9001 6.1-2
 TEST_F(KeyPhases, NoUpdateBeforeThePresentPhaseIsAcknowledged) {
   a.set_update_interval(1);
   a.before_seal(0, ~uint64_t{0}, true, *protector);
@@ -87,6 +89,7 @@ TEST_F(KeyPhases, NoUpdateBeforeThePresentPhaseIsAcknowledged) {
   EXPECT_TRUE(a.write_phase());
 }
 
+// proves RFC 9001 6.1-3 6.1-4 6.5-2 6.5-3
 TEST_F(KeyPhases, OldKeysGoInTime) {
   a.set_update_interval(1);
   const Sealed old = seal(a, 0);
@@ -100,6 +103,7 @@ TEST_F(KeyPhases, OldKeysGoInTime) {
 }
 
 // RFC 9001 section 6.6.
+// proves RFC 9001 5.3-3 6.6-1 6.6-2 6.6-3
 TEST_F(KeyPhases, AKeySealsNoMoreThanItMay) {
   uint64_t number = 0;
   while (number < (uint64_t{1} << 23)) ASSERT_TRUE(a.before_seal(number++, ~uint64_t{0}, false, *protector));

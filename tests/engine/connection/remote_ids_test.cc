@@ -26,6 +26,7 @@ RemoteIds started(uint64_t limit = 4) {
   return ids;
 }
 
+// proves RFC 9000 5.1.1-5
 TEST(RemoteIds, AsManyAsTheLimit) {
   RemoteIds ids = started();
   for (uint64_t sequence : {1u, 3u, 2u}) EXPECT_EQ(add(ids, sequence), ErrorCode::kNoError);
@@ -34,6 +35,7 @@ TEST(RemoteIds, AsManyAsTheLimit) {
 }
 
 // RFC 9000 section 5.1.1: retire first, then count.
+// proves RFC 9000 5.1.2-3
 TEST(RemoteIds, RetiringMakesRoom) {
   RemoteIds ids = started();
   for (uint64_t sequence : {1u, 2u, 3u}) EXPECT_EQ(add(ids, sequence), ErrorCode::kNoError);
@@ -44,6 +46,7 @@ TEST(RemoteIds, RetiringMakesRoom) {
   EXPECT_LT(sequence, 2u);
 }
 
+// proves RFC 9000 19.15-3 19.15-4
 TEST(RemoteIds, ContradictionsAreViolations) {
   RemoteIds ids = started();
   EXPECT_EQ(add(ids, 1), ErrorCode::kNoError);
@@ -56,6 +59,7 @@ TEST(RemoteIds, ContradictionsAreViolations) {
 }
 
 // RFC 9000 section 19.15: one that comes after what retired it is retired at once.
+// proves RFC 9000 19.15-8
 TEST(RemoteIds, OneThatCameTooLateIsGivenBack) {
   RemoteIds ids = started();
   EXPECT_EQ(add(ids, 5, 5), ErrorCode::kNoError);
@@ -66,6 +70,7 @@ TEST(RemoteIds, OneThatCameTooLateIsGivenBack) {
   EXPECT_EQ(retired, (std::set<uint64_t>{0, 3}));
 }
 
+// proves RFC 9000 5.1.2-4 5.1.2-5 5.1.2-6
 TEST(RemoteIds, RetirementsAreSentUntilAcknowledged) {
   RemoteIds ids = started();
   EXPECT_EQ(add(ids, 1), ErrorCode::kNoError);
@@ -85,6 +90,7 @@ TEST(RemoteIds, RetirementsAreSentUntilAcknowledged) {
 }
 
 // As CVE-2024-22189 had it: IDs that retire each other, and RETIRE_CONNECTION_ID never acknowledged.
+// proves RFC 9000 5.1.2-5
 TEST(RemoteIds, AFloodOfRetirementsIsRefused) {
   RemoteIds ids = started();
   ErrorCode error = ErrorCode::kNoError;
@@ -98,6 +104,7 @@ TEST(RemoteIds, AFloodOfRetirementsIsRefused) {
   EXPECT_LE(sequence, RemoteIds::kMaxRetiring + 1);
 }
 
+// proves RFC 9000 10.3.1-2
 TEST(RemoteIds, OnlyTheTokenInUseCounts) {
   RemoteIds ids = started();
   EXPECT_EQ(ids.current_token(), nullptr);
@@ -110,6 +117,7 @@ TEST(RemoteIds, OnlyTheTokenInUseCounts) {
 }
 
 // Against a set of sequence numbers: whatever comes, the ID in use is an active one.
+// proves RFC 9000 19.15-7
 TEST(RemoteIds, AgreeWithANaiveModel) {
   EXPECT_TRUE(rc::check([] {
     RemoteIds ids = started();

@@ -21,6 +21,7 @@ class Endings : public ::testing::Test {
   TwoEndpoints pair;
 };
 
+// proves RFC 9000 10.2.2-1 10.2.2-2
 TEST_F(Endings, TheApplicationsCodeReachesTheOtherSide) {
   pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(3000, 1), false);
   pair.client.command({.type = CommandType::kClose, .connection = pair.client.opened[0], .error = 0x1234});
@@ -37,6 +38,7 @@ TEST_F(Endings, TheApplicationsCodeReachesTheOtherSide) {
 }
 
 // RFC 9000 section 10.1: in silence, at the lower of both timeouts.
+// proves RFC 9000 10.1-1
 TEST(Idle, EndsAtTheLowerTimeout) {
   PairOptions options{.client = small_config(), .server = small_config()};
   options.server.idle_timeout = Duration::seconds(3);
@@ -68,6 +70,7 @@ TEST(ShutDown, IsOverWithinASecond) {
 }
 
 // RFC 9000 section 10.2.1: whoever still sends is told again, ever more rarely.
+// proves RFC 9000 10.2.1-1 11.1-2
 TEST_F(Endings, ALostCloseIsSaidAgain) {
   bool lose = true;
   unsigned answers = 0;
@@ -84,6 +87,7 @@ TEST_F(Endings, ALostCloseIsSaidAgain) {
 }
 
 // RFC 9000 section 10.3: a server that lost its memory, but not its key.
+// proves RFC 9000 10.3.1-1 10.3.1-4
 TEST_F(Endings, AStatelessResetEndsTheConnection) {
   Side reborn(small_config(), pair.tls.get(), nullptr, 99, 2);
   pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(500, 1), false);
@@ -116,6 +120,7 @@ TEST_F(Endings, ShuttingDownClosesAll) {
 }
 
 // RFC 9000 section 6.2.
+// proves RFC 9000 6.2-1 6.2-3
 TEST(VersionNegotiation, EndsAConnectionOnlyWhereItOffersNothingElse) {
   TwoEndpoints pair;
   pair.connect();

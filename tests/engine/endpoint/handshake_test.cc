@@ -16,6 +16,8 @@ std::vector<uint8_t> some_bytes(size_t size, uint8_t first = 0) {
   return bytes;
 }
 
+// proves RFC 9000 7.3-2 19.20-1
+// proves RFC 9001 4.1.2-1
 TEST(Handshake, OpensBothSides) {
   TwoEndpoints pair;
   ASSERT_TRUE(pair.handshake());
@@ -75,6 +77,7 @@ TEST(Handshake, GivesUpWhereNobodyAnswers) {
   ASSERT_TRUE(pair.run_until([&] { return pair.client.endpoint().is_empty(); }));
 }
 
+// proves RFC 9001 4.8-1
 TEST(Handshake, EndsWithTheAlertThatTlsGives) {
   PairOptions options{.client = small_config(), .server = small_config()};
   options.tls.refuse_with_alert = 120;
@@ -85,6 +88,7 @@ TEST(Handshake, EndsWithTheAlertThatTlsGives) {
   EXPECT_FALSE(pair.server.saw(EventType::kClosed));
 }
 
+// proves RFC 9001 8.2-1
 TEST(Handshake, IsRefusedWithoutTransportParameters) {
   PairOptions options{.client = small_config(), .server = small_config()};
   options.tls.omit_transport_parameters = true;
@@ -94,6 +98,7 @@ TEST(Handshake, IsRefusedWithoutTransportParameters) {
   EXPECT_EQ(pair.client.find(EventType::kClosed)->error, 0x100u + 109u);
 }
 
+// proves RFC 9000 7.5-1
 TEST(Handshake, TakesAClientHelloOfSeveralDatagramsAndALongCertificate) {
   PairOptions options{.client = small_config(), .server = small_config()};
   options.tls.client_hello_size = 1700;
@@ -104,6 +109,7 @@ TEST(Handshake, TakesAClientHelloOfSeveralDatagramsAndALongCertificate) {
 }
 
 // RFC 9000 section 8.1: three times what came, until the client has proved its address.
+// proves RFC 9000 8-1 8.1-1 8.1-2 14.1-4
 TEST(Handshake, SendsNoMoreThanThreeTimesWhatCame) {
   PairOptions options{.client = small_config(), .server = small_config()};
   options.tls.server_flight_size = 9000;

@@ -47,6 +47,7 @@ class Paths : public ::testing::Test {
   uint64_t next_stream = 0;
 };
 
+// proves RFC 9000 9-3 9-4 9.3-1
 TEST_F(Paths, ANewPortIsFollowed) {
   transfer(100'000);
   nat.outside.port = 40001;
@@ -55,6 +56,7 @@ TEST_F(Paths, ANewPortIsFollowed) {
   EXPECT_EQ(pair.server.stats().path_validations_failed, 0u);
 }
 
+// proves RFC 9000 9-4 9.3-1 9.4-2
 TEST_F(Paths, ANewAddressIsFollowed) {
   transfer(100'000);
   nat.outside.ip = IpAddress::v4(198, 18, 9, 9);
@@ -63,6 +65,7 @@ TEST_F(Paths, ANewAddressIsFollowed) {
 }
 
 // RFC 9000 section 8: until the new address has answered, three times what came from it.
+// proves RFC 9000 8-1 9.3-2
 TEST_F(Paths, ANewAddressGetsLittleUntilItAnswers) {
   pair.server.write(pair.accepted(), 1, std::vector<uint8_t>(3'000'000, 2), true);
   pair.run_for(Duration::milliseconds(30));
@@ -85,6 +88,7 @@ TEST_F(Paths, ANewAddressGetsLittleUntilItAnswers) {
 }
 
 // RFC 9000 section 9.3.2: somebody else's address, from which no challenge is answered.
+// proves RFC 9000 8.2.4-1 9.3.2-1
 TEST_F(Paths, AnAddressThatDoesNotAnswerIsLeftAgain) {
   nat.outside.port = 666;
   pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(10, 1), true);
@@ -100,6 +104,7 @@ TEST_F(Paths, AnAddressThatDoesNotAnswerIsLeftAgain) {
 }
 
 // RFC 9000 section 9.3.3: a copy of a packet that came first from elsewhere; the next real one brings us back.
+// proves RFC 9000 9.3.3-1
 TEST_F(Paths, APacketThatSomebodyElseSentFirstChangesNothingForLong) {
   pair.filter = [&](bool to_server, Datagram& datagram) {
     if (!to_server) return datagram.path.local == kClientPath.local;
@@ -127,6 +132,7 @@ TEST_F(Paths, AReceiverThatANatForgotAsksForMore) {
 }
 
 // RFC 9000 section 14.3: the largest datagram that passes is used.
+// proves RFC 9000 14.2-1 14.2-3 14.2-5 14.3-1
 TEST(Mtu, IsFoundByProbing) {
   for (const size_t passes : {1200u, 1300u, 1400u, 1452u}) {
     TwoEndpoints pair;

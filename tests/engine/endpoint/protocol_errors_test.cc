@@ -15,21 +15,34 @@ struct Forbidden {
 
 // Said by a client in a 1-RTT packet.
 const Forbidden kByClient[] = {
+    // proves RFC 9000 12.4-4
     {"a frame type that does not exist", {0x21}, 0x07},
+    // proves RFC 9000 19.20-2
     {"HANDSHAKE_DONE", {0x1e}, 0x0a},
+    // proves RFC 9000 19.7-4
     {"NEW_TOKEN", {0x07, 0x01, 0xaa}, 0x0a},
     {"DATAGRAM that was not offered", {0x31, 0x01, 0xaa}, 0x0a},
     {"CRYPTO after the handshake", {0x06, 0x00, 0x01, 0x05}, 0x10a},
+    // proves RFC 9000 13.1-2
     {"an acknowledgement of what was never sent", {0x02, 0x80, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00}, 0x0a},
+    // proves RFC 9000 19.16-1
     {"retiring an ID that was never issued", {0x19, 0x40, 0x50}, 0x0a},
+    // proves RFC 9000 19.16-2
     {"retiring the ID in use", {0x19, 0x00}, 0x0a},
+    // proves RFC 9000 19.8-1
     {"data on the server's own stream", {0x0a, 0x03, 0x01, 0xaa}, 0x05},
+    // proves RFC 9000 19.10-2
     {"MAX_STREAM_DATA for a stream that only it sends on", {0x11, 0x02, 0x10}, 0x05},
+    // proves RFC 9000 4.6-3 19.11-4
     {"a stream beyond the limit", {0x0a, 0x80, 0x01, 0x00, 0x00, 0x01, 0xaa}, 0x04},
     {"RESET_STREAM beyond the limit", {0x04, 0x80, 0x01, 0x00, 0x00, 0x00, 0x00}, 0x04},
+    // proves RFC 9000 4.1-2
     {"data beyond the window", {0x0e, 0x00, 0xbf, 0x00, 0x00, 0x00, 0x01, 0xaa}, 0x03},
+    // proves RFC 9000 4.5-3
     {"two final sizes", {0x0b, 0x00, 0x01, 0xaa, 0x0f, 0x00, 0x01, 0x01, 0xaa}, 0x06},
+    // proves RFC 9000 4.6-1 19.11-1
     {"MAX_STREAMS beyond 2^60", {0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 0x07},
+    // proves RFC 9000 19.15-6
     {"NEW_CONNECTION_ID that retires itself",
      {0x18, 0x01, 0x02, 0x01, 0xaa, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
      0x07},
@@ -40,6 +53,7 @@ const Forbidden kByClient[] = {
 
 class ProtocolError : public ::testing::TestWithParam<Forbidden> {};
 
+// proves RFC 9000 5.2-1 10.3-1 11-1 11-2 11.1-1
 TEST_P(ProtocolError, OfAClientClosesTheConnection) {
   TwoEndpoints pair;
   ASSERT_TRUE(pair.handshake());
@@ -60,6 +74,7 @@ INSTANTIATE_TEST_SUITE_P(Frames, ProtocolError, ::testing::ValuesIn(kByClient),
                          [](const auto& parameter) { return "Number" + std::to_string(parameter.index); });
 
 // RFC 9000 section 17.3.1: only after both protections are off.
+// proves RFC 9000 17.3.1-3
 TEST(ProtocolErrors, ReservedBits) {
   TwoEndpoints pair;
   ASSERT_TRUE(pair.handshake());
@@ -70,6 +85,7 @@ TEST(ProtocolErrors, ReservedBits) {
 }
 
 // RFC 9000 section 12.4, table 3.
+// proves RFC 9000 12.4-3
 TEST(ProtocolErrors, AStreamInAnInitialPacket) {
   TwoEndpoints pair;
   pair.client.set_tamper(
@@ -81,6 +97,7 @@ TEST(ProtocolErrors, AStreamInAnInitialPacket) {
 }
 
 // RFC 9000 section 5.1.1: four is what was offered; the fifth is one too many.
+// proves RFC 9000 5.1.1-5
 TEST(ProtocolErrors, MoreConnectionIdsThanTheLimit) {
   TwoEndpoints pair;
   ASSERT_TRUE(pair.handshake());
@@ -97,6 +114,7 @@ TEST(ProtocolErrors, MoreConnectionIdsThanTheLimit) {
 }
 
 // RFC 9000 section 8.2: the answer carries what the challenge carried. A flood of them is answered in part.
+// proves RFC 9000 8.2.2-1 8.2.2-7 19.17-1
 TEST(Frames, PathChallengesAreAnsweredWithinBounds) {
   TwoEndpoints pair;
   ASSERT_TRUE(pair.handshake());
@@ -116,6 +134,7 @@ TEST(Frames, PathChallengesAreAnsweredWithinBounds) {
 }
 
 // RFC 9000 section 5.1.2: what a peer asks to be retired is retired, and gets a successor.
+// proves RFC 9000 5.1.1-3 5.1.1-6
 TEST(Frames, RetiredIdsAreReplaced) {
   TwoEndpoints pair;
   ASSERT_TRUE(pair.handshake());
@@ -134,6 +153,7 @@ TEST(Frames, RetiredIdsAreReplaced) {
 }
 
 // RFC 9001 section 6: either side may change its keys, as often as it likes.
+// proves RFC 9001 6.2-1
 TEST(KeyUpdate, IsFollowedInBothDirections) {
   PairOptions options{.client = small_config(), .server = small_config()};
   options.client.key_update_after = 100;
@@ -152,6 +172,7 @@ TEST(KeyUpdate, IsFollowedInBothDirections) {
 }
 
 // RFC 9000 section 13.4.1: what the IP header says is reported, though we mark nothing ourselves.
+// proves RFC 9000 13.4.1-1
 TEST(Ecn, MarksAreReported) {
   TwoEndpoints pair;
   ASSERT_TRUE(pair.handshake());

@@ -54,6 +54,8 @@ class Verdicts : public ::testing::Test {
   TwoEndpoints pair;
 };
 
+// proves RFC 9000 10.3-6 17.2-1 17.3.1-1
+// proves RFC 9001 5.4.2-1
 TEST_F(Verdicts, OfWhatIsNoPacket) {
   EXPECT_EQ(verdict_of(pair.server, {kAtServer, {}, Ecn::kNotEct}), kMalformed);
   EXPECT_EQ(verdict_of(pair.server, {kAtServer, {0xc0, 0, 0, 0}, Ecn::kNotEct}), kMalformed);
@@ -62,6 +64,7 @@ TEST_F(Verdicts, OfWhatIsNoPacket) {
 }
 
 // RFC 9000 sections 6.1 and 5.2.2.
+// proves RFC 9000 5.2.2-1 5.2.2-2 5.2.2-3 6.1-1
 TEST_F(Verdicts, OfUnknownVersions) {
   const Datagram first = long_packet(0xc0, 0x1a2a3a4a, 255, 1200);
   EXPECT_EQ(verdict_of(pair.server, first), kVersionUnknown);
@@ -87,6 +90,7 @@ TEST_F(Verdicts, AnswersToUnknownVersionsAreLimited) {
 }
 
 // RFC 9000 sections 14.1 and 7.2.
+// proves RFC 9000 14.1-3
 TEST_F(Verdicts, OfFirstPacketsThatAreNotValid) {
   EXPECT_EQ(verdict_of(pair.server, long_packet(kInitialType, kVersion1, 8, 1199)), kInitialTooSmall);
   EXPECT_EQ(verdict_of(pair.server, long_packet(kInitialType, kVersion1, 7, 1200)), kInitialInvalid);
@@ -99,6 +103,7 @@ TEST_F(Verdicts, OfFirstPacketsThatAreNotValid) {
 }
 
 // RFC 9000 section 10.3: smaller than what it answers, and none for what is too small itself.
+// proves RFC 9000 5.2.2-5 5.2.2-6
 TEST_F(Verdicts, OfStraysAndTheResetsThatAnswerThem) {
   for (const size_t size : {22u, 30u, 43u, 44u, 1200u}) {
     EXPECT_EQ(verdict_of(pair.server, short_packet(size)), kResetSent) << size;
@@ -143,6 +148,7 @@ TEST_F(Verdicts, OfFirstPacketsToAServerThatShutsDown) {
   EXPECT_EQ(pair.server.verdict(kNotAccepting), 1u);
 }
 
+// proves RFC 9000 9-5 12.3-4 12.3-5
 TEST_F(Verdicts, OfRepeatedLateAndForeignPackets) {
   pair.record = true;
   ASSERT_TRUE(pair.handshake());
@@ -165,6 +171,7 @@ TEST_F(Verdicts, OfRepeatedLateAndForeignPackets) {
 }
 
 // RFC 9001 section 5.7: Handshake packets that overtake the Initial wait for their keys.
+// proves RFC 9001 4.1.4-1 5.7-2
 TEST_F(Verdicts, OfPacketsThatComeBeforeTheirKeys) {
   std::optional<Datagram> held;
   pair.filter = [&](bool to_server, Datagram& datagram) {

@@ -34,6 +34,7 @@ TEST_F(AckPolicyTest, OwesNothingAtFirst) {
 }
 
 // RFC 9000 section 13.2.2.
+// proves RFC 9000 13.2.1-3 13.2.2-1
 TEST_F(AckPolicyTest, EverySecondPacketIsAcknowledgedAtOnce) {
   receive(0, at(0));
   EXPECT_FALSE(policy.due(at(0)));
@@ -46,6 +47,7 @@ TEST_F(AckPolicyTest, EverySecondPacketIsAcknowledgedAtOnce) {
 }
 
 // RFC 9000 section 13.2.1.
+// proves RFC 9000 13.2.1-1
 TEST_F(AckPolicyTest, OnePacketIsAcknowledgedWithinMaxAckDelay) {
   receive(0, at(10));
   EXPECT_EQ(policy.deadline(), at(35));
@@ -53,12 +55,14 @@ TEST_F(AckPolicyTest, OnePacketIsAcknowledgedWithinMaxAckDelay) {
   EXPECT_TRUE(policy.due(at(35)));
 }
 
+// proves RFC 9000 13.2.1-4
 TEST_F(AckPolicyTest, AnAckIsNotAcknowledged) {
   for (uint64_t i = 0; i < 10; ++i) receive(i, at(0), false);
   EXPECT_EQ(policy.deadline(), Instant::never());
   EXPECT_TRUE(policy.worth_sending()) << "it may ride along";
 }
 
+// proves RFC 9000 13.2.1-7
 TEST_F(AckPolicyTest, AGapIsReportedAtOnce) {
   receive(0, at(0));
   receive(1, at(0));
@@ -75,6 +79,7 @@ TEST_F(AckPolicyTest, AnOldGapIsNoReason) {
   EXPECT_FALSE(policy.due(at(1)));
 }
 
+// proves RFC 9000 13.2.1-7
 TEST_F(AckPolicyTest, ALatePacketIsReportedAtOnce) {
   receive(0, at(0));
   receive(2, at(0));
@@ -101,6 +106,7 @@ TEST_F(AckPolicyTest, WhatWasForgottenIsNoGap) {
   EXPECT_FALSE(policy.due(at(1)));
 }
 
+// proves RFC 9000 13.2.1-8
 TEST_F(AckPolicyTest, CongestionExperiencedIsReportedAtOnce) {
   receive(0, at(0), true, true);
   EXPECT_TRUE(policy.due(at(0)));
@@ -114,6 +120,7 @@ TEST_F(AckPolicyTest, TheThresholdCanBeRaised) {
   EXPECT_TRUE(policy.due(at(0)));
 }
 
+// proves RFC 9000 13.2.1-2
 TEST_F(HandshakeAckPolicyTest, EveryPacketIsAcknowledgedAtOnce) {
   receive(0, at(0));
   EXPECT_TRUE(policy.due(at(0)));

@@ -37,6 +37,7 @@ TEST(AckRanges, JoinsNeighboursWhenTheGapIsFilled) {
   EXPECT_EQ(listed(ranges), (Ranges{{0, 2}}));
 }
 
+// proves RFC 9000 12.3-4 13.2.3-3 13.2.3-4
 TEST(AckRanges, TellsDuplicates) {
   BlockPool pool(1);
   AckRanges ranges(pool);
@@ -103,6 +104,7 @@ TEST(AckRanges, HoldsABlockOnlyWhileRangesAreMany) {
   EXPECT_EQ(pool.used(), 0u);
 }
 
+// proves RFC 9000 13.2.3-2
 TEST(AckRanges, AfterAnAcknowledgedAckReportsOnlyWhatIsNewer) {
   BlockPool pool(1);
   AckRanges ranges(pool);

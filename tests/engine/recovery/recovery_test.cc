@@ -73,6 +73,7 @@ class ClientRecoveryTest : public RecoveryTest {
   ClientRecoveryTest() : RecoveryTest(false) {}
 };
 
+// proves RFC 9002 7.5-2
 TEST_F(RecoveryTest, WhatIsSentIsInFlightUntilAcknowledged) {
   send(kApplication, at(0));
   send(kApplication, at(0));
@@ -90,6 +91,7 @@ TEST_F(RecoveryTest, ThePacketOfAnAckIsNotInFlight) {
   EXPECT_EQ(recovery.deadline(), Instant::never());
 }
 
+// proves RFC 9002 7-2
 TEST_F(RecoveryTest, TheWindowBoundsWhatIsInFlight) {
   EXPECT_EQ(window(), 12'000u);  // RFC 9002 section 7.2: ten datagrams
   for (int i = 0; i < 10; ++i) {
@@ -100,6 +102,7 @@ TEST_F(RecoveryTest, TheWindowBoundsWhatIsInFlight) {
 }
 
 // RFC 9000 section 13.1.
+// proves RFC 9000 13.1-2
 TEST_F(RecoveryTest, AnAckOfWhatWasNeverSentClosesTheConnection) {
   send(kApplication, at(0));
   EXPECT_EQ(ack(kApplication, {{0, 1}}, at(10)), ErrorCode::kProtocolViolation);
@@ -117,6 +120,8 @@ TEST_F(RecoveryTest, AnAckOfASkippedNumberClosesTheConnection) {
 }
 
 // RFC 9002 section 6.1.1.
+// proves RFC 9000 13.3-7
+// proves RFC 9002 6.1.1-1 6.1.1-2
 TEST_F(RecoveryTest, ThreePacketsLaterIsLost) {
   for (int i = 0; i < 5; ++i) send(kApplication, at(0));
   ack(kApplication, {{2, 2}}, at(10));
@@ -129,6 +134,7 @@ TEST_F(RecoveryTest, ThreePacketsLaterIsLost) {
 }
 
 // RFC 9002 section 6.1.2.
+// proves RFC 9002 6.1.2-1 6.1.2-3 6.1.2-4
 TEST_F(RecoveryTest, AnEarlierPacketIsLostAfterNineEighthsOfTheRoundTrip) {
   send(kApplication, at(0));
   send(kApplication, at(0));
@@ -151,6 +157,7 @@ TEST_F(RecoveryTest, AnOldAckIsHarmless) {
   EXPECT_EQ(recovery.largest_acked(kApplication), 4u);
 }
 
+// proves RFC 9002 5.1-1
 TEST_F(RecoveryTest, OnlyTheLargestNewlyAcknowledgedGivesASample) {
   send(kApplication, at(0));
   send(kApplication, at(0));
@@ -160,6 +167,7 @@ TEST_F(RecoveryTest, OnlyTheLargestNewlyAcknowledgedGivesASample) {
 }
 
 // RFC 9002 section 5.3.
+// proves RFC 9002 5.3-1 5.3-2 5.3-3
 TEST_F(RecoveryTest, AckDelayIsLimitedOnceTheHandshakeIsConfirmed) {
   recovery.set_peer_max_ack_delay(ms(25));
   send(kApplication, at(0));
@@ -180,6 +188,7 @@ TEST_F(RecoveryTest, AckDelayOfHandshakePacketsIsIgnored) {
 
 // --- Probe timeouts, RFC 9002 section 6.2 ---
 
+// proves RFC 9002 6.2-1 6.2.1-5 6.2.4-1 6.2.4-2
 TEST_F(RecoveryTest, AProbeTimeoutAsksForProbesAndBacksOff) {
   establish(ms(100));
   const Duration timeout = pto();
@@ -213,6 +222,7 @@ TEST_F(RecoveryTest, ATimeoutThatComesLateIsOneTimeout) {
   EXPECT_GT(recovery.deadline(), late);
 }
 
+// proves RFC 9002 7.5-1 7.5-2
 TEST_F(RecoveryTest, ProbesAreSentWhateverTheWindowSays) {
   for (int i = 0; i < 10; ++i) send(kHandshake, at(0));
   recovery.on_timeout(recovery.deadline(), fates);
@@ -221,6 +231,7 @@ TEST_F(RecoveryTest, ProbesAreSentWhateverTheWindowSays) {
 }
 
 // A lost ServerHello stops everything: both spaces probe, whichever timer fired.
+// proves RFC 9002 6.2.1-2 6.2.4-3
 TEST_F(RecoveryTest, InitialAndHandshakeProbeTogether) {
   send(kInitial, at(0));
   send(kInitial, at(0));
@@ -233,6 +244,7 @@ TEST_F(RecoveryTest, InitialAndHandshakeProbeTogether) {
 }
 
 // RFC 9002 section 6.2.1.
+// proves RFC 9002 6.2.1-3
 TEST_F(RecoveryTest, ApplicationDataHasNoTimerBeforeConfirmation) {
   send(kApplication, at(0));
   EXPECT_EQ(recovery.deadline(), Instant::never());
@@ -241,6 +253,7 @@ TEST_F(RecoveryTest, ApplicationDataHasNoTimerBeforeConfirmation) {
 }
 
 // RFC 9002 section 6.2.2.1.
+// proves RFC 9002 6.2.2.1-1
 TEST_F(RecoveryTest, AtTheAmplificationLimitAServerWaits) {
   send(kInitial, at(0));
   recovery.set_amplification_limited(true, at(0));
@@ -249,6 +262,8 @@ TEST_F(RecoveryTest, AtTheAmplificationLimitAServerWaits) {
   EXPECT_LT(recovery.deadline(), at(5000)) << "overdue: the caller looks at the timer again";
 }
 
+// proves RFC 9000 8.1-4 8.1-5
+// proves RFC 9002 6.2.2.1-2 6.2.2.1-3
 TEST_F(ClientRecoveryTest, AClientProbesWithNothingInFlight) {
   send(kInitial, at(0));
   ack(kInitial, {{0, 0}}, at(100));
@@ -258,6 +273,8 @@ TEST_F(ClientRecoveryTest, AClientProbesWithNothingInFlight) {
   EXPECT_EQ(recovery.pto_count(), 1u);
 }
 
+// proves RFC 9000 8.1-5
+// proves RFC 9002 6.2.2.1-3
 TEST_F(ClientRecoveryTest, WithHandshakeKeysTheProbeIsAHandshakePacket) {
   send(kInitial, at(0));
   ack(kInitial, {{0, 0}}, at(100));
@@ -282,6 +299,7 @@ TEST_F(ClientRecoveryTest, AnAckOfAHandshakePacketShowsTheAddressIsValid) {
 }
 
 // RFC 9002 section 6.4 and appendix A.11.
+// proves RFC 9002 6.2.2-3 6.4-1
 TEST_F(RecoveryTest, ADiscardedSpaceLeavesTheFlight) {
   send(kInitial, at(0));
   send(kHandshake, at(0), 500);
@@ -296,6 +314,7 @@ TEST_F(RecoveryTest, ADiscardedSpaceLeavesTheFlight) {
   EXPECT_EQ(recovery.deadline(), Instant::never());
 }
 
+// proves RFC 9000 17.2.5.3-2
 TEST_F(ClientRecoveryTest, ARetryStartsOverWithoutReusingNumbers) {
   send(kInitial, at(0));
   send(kApplication, at(0));  // 0-RTT
@@ -321,6 +340,7 @@ TEST_F(RecoveryTest, ManyLossesOfOneRoundTripAreOneEvent) {
 }
 
 // RFC 9000 section 14.4.
+// proves RFC 9000 14.4-1
 TEST_F(RecoveryTest, TheLossOfAnMtuProbeIsNoCongestion) {
   establish(ms(100));
   const uint64_t before = window();
@@ -384,6 +404,7 @@ class PersistentCongestionTest : public RecoveryTest {
   }
 };
 
+// proves RFC 9002 7.6.1-1 7.6.2-1 7.6.2-4
 TEST_F(PersistentCongestionTest, EverythingLostOverThreeProbeTimeouts) {
   establish(ms(100));
   lose_over(pto() * 3 + ms(50), false);
@@ -405,6 +426,7 @@ TEST_F(PersistentCongestionTest, AnAcknowledgementBetweenIsAReprieve) {
   EXPECT_EQ(recovery.stats().persistent_congestions, 0u);
 }
 
+// proves RFC 9002 7.6.2-2
 TEST_F(PersistentCongestionTest, BeforeTheFirstSampleThereIsNone) {
   recovery.on_handshake_confirmed(start);
   lose_over(Duration::seconds(60), false);
@@ -412,6 +434,7 @@ TEST_F(PersistentCongestionTest, BeforeTheFirstSampleThereIsNone) {
 }
 
 // RFC 9000 section 9.4.
+// proves RFC 9000 9.4-1 9.4-2
 TEST_F(RecoveryTest, ANewPathStartsAfresh) {
   establish(ms(10));
   const uint64_t first = recovery.next_packet_number(kApplication);
@@ -425,6 +448,7 @@ TEST_F(RecoveryTest, ANewPathStartsAfresh) {
   EXPECT_GE(fates.lost.size(), 2u);
 }
 
+// proves RFC 9000 13.2.1-6 13.2.7-1
 TEST_F(RecoveryTest, AfterManyAcksAPingIsWanted) {
   establish(ms(100));
   for (int i = 0; i < 31; ++i) send_ack_only(kApplication, start);

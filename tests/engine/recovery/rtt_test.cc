@@ -7,6 +7,7 @@ namespace {
 
 Duration ms(int64_t n) { return Duration::milliseconds(n); }
 
+// proves RFC 9002 6.2.2-1
 TEST(Rtt, BeginsWithTheInitialRtt) {
   const RttEstimator rtt;
   EXPECT_EQ(rtt.smoothed(), ms(333));
@@ -14,6 +15,7 @@ TEST(Rtt, BeginsWithTheInitialRtt) {
 }
 
 // RFC 9002 section 5.3.
+// proves RFC 9002 5.2-1
 TEST(Rtt, TheFirstSampleReplacesIt) {
   RttEstimator rtt;
   rtt.update(ms(100), ms(10));
@@ -31,6 +33,7 @@ TEST(Rtt, LaterSamplesAreSmoothedWithoutTheDelay) {
   EXPECT_EQ(rtt.variation(), Duration::microseconds(57'500));  // 3/4 · 50 + 1/4 · |100 - 180|
 }
 
+// proves RFC 9002 5.3-4
 TEST(Rtt, ADelayThatWouldUndercutTheMinimumIsIgnored) {
   RttEstimator rtt;
   rtt.update(ms(100), ms(0));
@@ -45,6 +48,7 @@ TEST(Rtt, AnAbsurdDelayIsIgnored) {
   EXPECT_EQ(rtt.smoothed(), ms(100));
 }
 
+// proves RFC 9002 5.2-2 5.2-3
 TEST(Rtt, TheMinimumUsesNoDelayAndCanBeRestarted) {
   RttEstimator rtt;
   rtt.update(ms(100), ms(0));
@@ -55,6 +59,7 @@ TEST(Rtt, TheMinimumUsesNoDelayAndCanBeRestarted) {
   EXPECT_EQ(rtt.min(), ms(300));
 }
 
+// proves RFC 9002 6.1.2-2 6.1.2-5 6.2.1-1
 TEST(Rtt, TimeoutsAreNotBelowTheGranularity) {
   RttEstimator rtt;
   for (int i = 0; i < 100; ++i) rtt.update(Duration::microseconds(20), ms(0));
@@ -62,6 +67,7 @@ TEST(Rtt, TimeoutsAreNotBelowTheGranularity) {
   EXPECT_EQ(rtt.loss_delay(), kGranularity);
 }
 
+// proves RFC 9002 6.1.2-4
 TEST(Rtt, LossDelayIsNineEighthsOfTheLarger) {
   RttEstimator rtt;
   rtt.update(ms(80), ms(0));

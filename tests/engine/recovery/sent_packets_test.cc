@@ -229,6 +229,7 @@ struct Twin {
   uint64_t next = 0;
 };
 
+// proves RFC 9000 12.3-1 12.3-2
 RC_GTEST_PROP(SentPackets, AgreesWithAMap, ()) {
   BlockPool pool(2000);
   {

@@ -42,6 +42,7 @@ TEST(CryptoStream, DeliversInOrderAndKeepsNothing) {
 }
 
 // RFC 9000 section 7.5.
+// proves RFC 9000 7.5-1 7.5-2
 TEST(CryptoStream, BoundsWhatComesAhead) {
   Fixture f;
   EXPECT_TRUE(f.receive(CryptoStream::kHandshakeLimit - 10, 10).is_ok());

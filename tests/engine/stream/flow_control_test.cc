@@ -8,6 +8,7 @@ namespace {
 constexpr Duration kRtt = Duration::milliseconds(50);
 Instant at_ms(int64_t ms) { return Instant::from_ns(ms * 1'000'000); }
 
+// proves RFC 9000 4.2-1
 TEST(ReceiveWindow, TellsOfRoomWellBeforeThePeerMustStop) {
   ReceiveWindow window(1000, 1000);
   EXPECT_FALSE(window.exceeds(1000));
@@ -54,6 +55,7 @@ TEST(ReceiveWindow, StaysWithinAVarint) {
 }
 
 // RFC 9000 section 4.1.
+// proves RFC 9000 4.1-3 13.3-5
 TEST(SendWindow, IgnoresLowerLimitsAndTellsOnceThatItBlocks) {
   SendWindow window(100);
   EXPECT_FALSE(window.take_blocked());

@@ -80,6 +80,7 @@ TEST(Reassembly, KeepsRoomForBytesInOrder) {
 }
 
 // A peer that sends single bytes far apart, or all gaps there can be, pins its window and no more.
+// proves RFC 9000 21.7-1
 TEST(Reassembly, SparseBytesPinNoMoreThanTheWindow) {
   constexpr uint64_t kWindow = 64 * kBlock;
   ReceiveStore store(100, kSecret);

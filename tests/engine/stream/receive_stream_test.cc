@@ -66,6 +66,7 @@ TEST(ReceiveStream, MayEndWithoutBytes) {
 }
 
 // RFC 9000 section 4.5.
+// proves RFC 9000 4.5-3 4.5-4
 TEST(ReceiveStream, AFinalSizeIsFinal) {
   struct Case {
     const char* what;
@@ -87,6 +88,7 @@ TEST(ReceiveStream, AFinalSizeIsFinal) {
   EXPECT_EQ(reset.receive_reset(199).error.code, ErrorCode::kFinalSizeError);
 }
 
+// proves RFC 9000 4.1-2 19.10-4
 TEST(ReceiveStream, LimitsHoldForOffsetsAndNotForBytes) {
   Fixture f;
   EXPECT_TRUE(f.receive(kWindow - 1, 1).is_ok());
@@ -102,6 +104,7 @@ TEST(ReceiveStream, LimitsHoldForOffsetsAndNotForBytes) {
 }
 
 // A reset's final size counts for flow control like bytes, and is credited at once: nobody will read it.
+// proves RFC 9000 4.5-1
 TEST(ReceiveStream, AResetIsChargedAndCredited) {
   Fixture f;
   EXPECT_TRUE(f.receive(0, 100).is_ok());

@@ -104,6 +104,7 @@ TEST(SendStream, SendsAnEndOfItsOwn) {
   EXPECT_TRUE(f.stream.is_finished());
 }
 
+// proves RFC 9000 2.2-3 13.3-4
 TEST(SendStream, StopsAtTheLimitsForNewBytesOnly) {
   Fixture f(30);
   f.credit = 20;
@@ -141,6 +142,7 @@ TEST(SendStream, SendsAgainWhatIsStillMissing) {
   EXPECT_FALSE(f.stream.has_next(kUnlimited));
 }
 
+// proves RFC 9000 3.3-1 3.3-2 13.3-1
 TEST(SendStream, ResetGivesAllWritesBackAtOnce) {
   Fixture f;
   f.write(10);
@@ -170,6 +172,7 @@ TEST(SendStream, CannotBeResetOnceAllHasArrived) {
 
 // Random writes, packets and fates: every byte that is sent is right, the peer gets all of them in the end, and
 // writes come back in order, when their bytes have arrived and not before. Also where range nodes are scarce.
+// proves RFC 9000 2.2-2 4.5-2
 RC_GTEST_PROP(SendStream, BringsEveryByteAcross, ()) {
   Fixture f(kUnlimited, *rc::gen::element(0u, 1u, 4u, 100u));
   std::vector<bool> arrived;

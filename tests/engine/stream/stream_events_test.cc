@@ -15,6 +15,7 @@ struct Server : StreamFixture {
   }
 };
 
+// proves RFC 9000 2.2-1
 TEST(StreamEvents, BytesComeInOrderAndAreReadableUntilConsumed) {
   Server f;
   EXPECT_TRUE(f.receive(0, 5'000, 1'000, true).is_ok());
@@ -58,6 +59,7 @@ TEST(StreamEvents, ConsumedBytesRaiseTheLimits) {
   }
 }
 
+// proves RFC 9000 13.3-2
 TEST(StreamEvents, LostUpdatesAreSentAgainWhileTheyAreTheLatest) {
   Server f;
   ASSERT_TRUE(f.receive(0, 0, 6'000).is_ok());
@@ -93,6 +95,7 @@ TEST(StreamEvents, AResetIsToldInPlaceOfUnreadBytes) {
 }
 
 // RFC 9000 section 3.5.
+// proves RFC 9000 3.5-2 3.5-3 3.5-4
 TEST(StreamEvents, StopSendingIsAnsweredByAReset) {
   Server f;
   f.write(1, 0, 100);
@@ -120,6 +123,7 @@ TEST(StreamEvents, StopSendingIsAnsweredByAReset) {
   EXPECT_FALSE(f.streams.has_events());
 }
 
+// proves RFC 9000 3.5-1 3.5-5
 TEST(StreamEvents, StoppedStreamsDeliverNothingMore) {
   Server f;
   EXPECT_TRUE(f.receive(0, 0, 100).is_ok());

@@ -27,6 +27,7 @@ const Frames kFrames[] = {
      [](auto& f, uint64_t id) { return f.streams.on_max_stream_data({.stream = id, .limit = 1 << 20}); }},
 };
 
+// proves RFC 9000 3.2-1 4.6-3 19.11-4
 TEST(StreamLimits, EveryFrameThatOpensKeepsTheLimit) {
   for (const Frames& frame : kFrames) {
     StreamFixture f(Role::kServer);
@@ -40,6 +41,7 @@ TEST(StreamLimits, EveryFrameThatOpensKeepsTheLimit) {
   }
 }
 
+// proves RFC 9000 19.4-1 19.5-2 19.10-2 19.13-2
 TEST(StreamLimits, FramesAgainstTheDirectionAreErrors) {
   for (const Frames& frame : kFrames) {
     StreamFixture f(Role::kServer);
@@ -50,6 +52,7 @@ TEST(StreamLimits, FramesAgainstTheDirectionAreErrors) {
   }
 }
 
+// proves RFC 9000 19.5-1 19.8-1 19.10-1
 TEST(StreamLimits, FramesForStreamsOfOursThatAreNotOpenAreErrors) {
   for (const Frames& frame : kFrames) {
     StreamFixture f(Role::kServer);
@@ -76,6 +79,7 @@ TEST(StreamLimits, AFullPoolIsNotThePeersFault) {
 }
 
 // Streams that are over make room for others, which is told well before the peer is out of them.
+// proves RFC 9000 4.4-1
 TEST(StreamLimits, FinishedStreamsRaiseTheLimit) {
   StreamFixture f(Role::kServer);
   for (uint64_t i = 0; i < 100; ++i) {
@@ -95,6 +99,7 @@ TEST(StreamLimits, FinishedStreamsRaiseTheLimit) {
 }
 
 // A stream that closes while others may still be opened counts as soon as those are.
+// proves RFC 9000 4.6-6
 TEST(StreamLimits, ThePeerIsNotLeftBlockedWhileStreamsAreFree) {
   StreamFixture f(Role::kServer, {.connection_window = 1000,
                                   .max_connection_window = 1000,
@@ -126,6 +131,7 @@ TEST(StreamLimits, MaxStreamsIsSentAgainUntilItArrives) {
   EXPECT_EQ(f.next_control()->max_streams.limit, 2u);
 }
 
+// proves RFC 9000 2.1-1 4.6-2 4.6-4 4.6-5 19.11-2 19.11-3 19.14-1
 TEST(StreamLimits, OurStreamsWaitForThePeersLimit) {
   StreamFixture f(Role::kClient);
   f.write(kClientBidi, 0, 10);
@@ -170,6 +176,7 @@ TEST(StreamLimits, AStreamResetWhileItWaitsIsResetOnceItMayOpen) {
 }
 
 // RFC 9000 section 4.1: the sum over streams of their highest offsets.
+// proves RFC 9000 19.9-1 19.9-2
 TEST(StreamLimits, TheConnectionsLimitCountsAllStreams) {
   StreamLimits limits = kLimits;
   limits.connection_window = limits.max_connection_window = 15'000;

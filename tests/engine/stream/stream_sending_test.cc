@@ -50,6 +50,7 @@ TEST(StreamSending, TheEndOfAPacketIsNotWorthAFrame) {
   EXPECT_TRUE(f.streams.has_data());
 }
 
+// proves RFC 9000 2.2-3 4.1-1 4.1-4 19.10-3 19.13-1
 TEST(StreamSending, AStreamsLimitHoldsItUpAndIsTold) {
   TransportParameters peer = parameters_of(kLimits);
   peer.initial_max_stream_data_bidi_remote = 100;
@@ -71,6 +72,7 @@ TEST(StreamSending, AStreamsLimitHoldsItUpAndIsTold) {
   EXPECT_FALSE(f.next_control().has_value());
 }
 
+// proves RFC 9000 2.2-3 4.1-1 19.12-1
 TEST(StreamSending, TheConnectionsLimitHoldsNewBytesUpAndIsTold) {
   TransportParameters peer = parameters_of(kLimits);
   peer.initial_max_data = 100;
@@ -124,6 +126,7 @@ TEST(StreamSending, ControlFramesWaitForRoom) {
 }
 
 // A spurious loss: the bytes arrive after all, before they are sent again.
+// proves RFC 9000 13.3-6
 TEST(StreamSending, AcknowledgedLossesAreNotSentAgain) {
   Client f;
   f.write(0, 0, 100, true);

@@ -35,6 +35,7 @@ TEST(AckFrame, RangesAreCountedDownwards) {
   EXPECT_EQ(ranges_of(frame.ack), (std::vector<PacketRange>{{8, 10}, {5, 6}, {2, 2}}));
 }
 
+// proves RFC 9000 19.3.1-1
 TEST(AckFrame, RangesBelowZeroAreEncodingErrors) {
   for (const char* bytes : {
            "02 0a 00 00 0b",        // the first
@@ -54,6 +55,7 @@ TEST(AckFrame, ARangeCountBeyondThePacketIsAnEncodingError) {
             ErrorCode::kFrameEncodingError);
 }
 
+// proves RFC 9000 13.2.3-1 13.2.3-5
 TEST(AckFrame, DropsItsLowestRangesWhereRoomLacks) {
   Ranges ranges;
   for (uint64_t top = 1000; top > 500; top -= 10) ranges.from_top.push_back({top - 3, top});
@@ -79,6 +81,7 @@ TEST(AckFrame, DropsItsLowestRangesWhereRoomLacks) {
   }
 }
 
+// proves RFC 9000 19.3-1
 RC_GTEST_PROP(AckFrame, AnyRangesAreReadAsWritten, ()) {
   Ranges ranges;
   uint64_t bottom = *rc::gen::inRange<uint64_t>(0, uint64_t{1} << 61) + (uint64_t{1} << 40);

@@ -59,6 +59,8 @@ TransportError parse_in(Bytes bytes, PacketType packet, Role sender, Frame& fram
   return parse_frame(reader, packet, sender, frame);
 }
 
+// proves RFC 9000 12.4-3 17.2.4-1
+// proves RFC 9001 8.3-2
 TEST(FrameRules, PacketTypesCarryWhatTheTableSays) {
   const PacketType packets[] = {PacketType::kInitial, PacketType::kHandshake, PacketType::kZeroRtt,
                                 PacketType::kOneRtt};
@@ -76,6 +78,7 @@ TEST(FrameRules, PacketTypesCarryWhatTheTableSays) {
   }
 }
 
+// proves RFC 9000 19.7-4 19.20-2
 TEST(FrameRules, SomeFramesAreTheServersAlone) {
   for (const Rule& rule : kRules) {
     const auto bytes = from_hex(rule.bytes);

@@ -234,17 +234,25 @@ TEST(Frames, OutOfBoundsAreEncodingErrors) {
     const char* bytes;
   };
   for (const Case& c : {
+           // proves RFC 9000 12.4-4
            Case{"unknown type", "20"},
            Case{"unknown type of two bytes", "4052"},
+           // proves RFC 9000 19.8-2
            Case{"stream beyond 2^62", "0e 00 ffffffffffffffff 01 aa"},
+           // proves RFC 9000 19.6-1
            Case{"crypto beyond 2^62", "06 ffffffffffffffff 01 aa"},
+           // proves RFC 9000 19.7-2
            Case{"empty token", "07 00"},
+           // proves RFC 9000 4.6-1 19.11-1
            Case{"streams over 2^60", "12 d000000000000001"},
            Case{"one-way streams over 2^60", "13 d000000000000001"},
+           // proves RFC 9000 19.14-2
            Case{"streams blocked over 2^60", "16 d000000000000001"},
+           // proves RFC 9000 19.15-1
            Case{"empty connection id", "18 01 00 00 00112233445566778899aabbccddeeff"},
            Case{"connection id of 21 bytes",
                 "18 01 00 15 000000000000000000000000000000000000000000 00112233445566778899aabbccddeeff"},
+           // proves RFC 9000 19.15-6
            Case{"retires itself", "18 01 02 04 01020304 00112233445566778899aabbccddeeff"},
        }) {
     const TransportError error = fault_of(from_hex(c.bytes));
@@ -254,6 +262,7 @@ TEST(Frames, OutOfBoundsAreEncodingErrors) {
 }
 
 // RFC 9000 section 12.4.
+// proves RFC 9000 12.4-5
 TEST(Frames, TypesMustBeInTheirShortestForm) {
   const TransportError error = fault_of(from_hex("4001"));
   EXPECT_EQ(error.code, ErrorCode::kProtocolViolation);

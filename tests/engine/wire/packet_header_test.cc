@@ -26,6 +26,7 @@ std::vector<uint8_t> long_packet(const LongHeader& header, size_t number_size, s
   return packet;
 }
 
+// proves RFC 9000 17.2-2 17.2-5
 TEST(PacketHeader, WritesTheHeaderOfRfc9001AppendixA) {
   std::vector<uint8_t> packet(kRoom);
   ByteWriter writer(packet);
@@ -77,6 +78,8 @@ TEST(PacketHeader, RefusesALongHeaderCutAnywhere) {
 }
 
 // RFC 9001 section 5.4.2: a packet must be long enough to be sampled.
+// proves RFC 9000 10.3-6
+// proves RFC 9001 5.4.2-1
 TEST(PacketHeader, RefusesWhatCannotBeSampled) {
   const LongHeader handshake{.type = PacketType::kHandshake, .dcid = kDcid, .scid = kScid};
   EXPECT_TRUE(parse_packet_header(long_packet(handshake, 2, 18, 0), 0).has_value());
@@ -106,6 +109,7 @@ TEST(PacketHeader, ReadsAShortHeader) {
 }
 
 // RFC 9000 section 17.2: known versions have IDs of 20 bytes at most; unknown ones are left to the invariants.
+// proves RFC 9000 17.2-3 17.2-4 17.2.1-6
 TEST(PacketHeader, LimitsIdsOfKnownVersionsOnly) {
   const std::vector<uint8_t> id(21, 0x11);
   const auto long_dcid = long_packet({.type = PacketType::kInitial, .dcid = id}, 1, 40, 0);
@@ -142,6 +146,7 @@ TEST(PacketHeader, WritesTheRetriesOfTheAppendices) {
   }
 }
 
+// proves RFC 9000 17.2.1-2 17.2.1-3 17.2.1-4 17.2.1-5
 TEST(PacketHeader, AnswersAnUnknownVersionWithItsOwnIdsSwapped) {
   const std::vector<uint8_t> long_id(255, 0x33);
   const std::vector<uint32_t> versions = {kVersion1, kVersion2, greased_version(0)};

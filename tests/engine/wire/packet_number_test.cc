@@ -7,6 +7,7 @@ namespace viaduct::quic {
 namespace {
 
 // RFC 9000 appendix A.2 and A.3.
+// proves RFC 9000 17.1-2
 TEST(PacketNumber, EncodesTheRfcsExamples) {
   EXPECT_EQ(packet_number_size(0xac5c02, 0xabe8b3 + 1), 2u);
   EXPECT_EQ(packet_number_size(0xace8fe, 0xabe8b3 + 1), 3u);
@@ -26,6 +27,7 @@ TEST(PacketNumber, NeverDecodesBeyondTheLargest) {
   EXPECT_EQ(decode_packet_number(kMaxPacketNumber, 0xff, 1), kMaxPacketNumber);
 }
 
+// proves RFC 9000 17.1-1 17.1-2 17.1-3
 TEST(PacketNumber, GrowsWithTheDistanceToTheLowestUnacked) {
   struct Case {
     uint64_t distance;

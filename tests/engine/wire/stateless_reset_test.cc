@@ -8,6 +8,7 @@ namespace viaduct::quic {
 namespace {
 
 // RFC 9000 section 10.3.3: two endpoints without state must fall silent.
+// proves RFC 9000 10.3-4 10.3-5 10.3.3-1
 TEST(StatelessReset, IsShorterThanWhatItAnswers) {
   for (size_t trigger = 0; trigger <= 1500; ++trigger) {
     const size_t size = stateless_reset_size(trigger);
@@ -20,6 +21,7 @@ TEST(StatelessReset, IsShorterThanWhatItAnswers) {
   }
 }
 
+// proves RFC 9000 10.3-2 10.3-7
 TEST(StatelessReset, LooksLikeAShortHeaderAndEndsInItsToken) {
   StatelessResetToken token;
   token.fill(0x77);

@@ -44,6 +44,7 @@ TransportError decode(const std::vector<uint8_t>& bytes, Role sender, TransportP
   return decode_transport_parameters(bytes, sender, parameters);
 }
 
+// proves RFC 9000 7.4-2
 TEST(TransportParameters, AreReadAsTheyWereWrittenWhateverTheGrease) {
   for (const Role sender : {Role::kClient, Role::kServer}) {
     for (uint64_t grease = 0; grease < 5'000'000'000; grease += 123'456'789) {
@@ -68,6 +69,7 @@ TEST(TransportParameters, LeaveOutDefaultsButNotTheGrease) {
   EXPECT_EQ(read, TransportParameters{});
 }
 
+// proves RFC 9000 18.2-1 18.2-9
 TEST(TransportParameters, AClientNeverSendsTheServers) {
   TransportParameters parameters = full(Role::kServer);
   std::vector<uint8_t> bytes(kMaxEncodedTransportParameters);
@@ -99,13 +101,16 @@ struct Refused {
   const char* bytes;
 };
 
+// proves RFC 9000 7.4-1
 TEST(TransportParameters, OutOfBoundsAreErrors) {
   for (const Refused& c : {
            Refused{"max_udp_payload_size 1199", "03 02 44af"},
            Refused{"ack_delay_exponent 21", "0a 01 15"},
            Refused{"max_ack_delay 2^14", "0b 04 80004000"},
+           // proves RFC 9000 4.6-1
            Refused{"initial_max_streams_bidi over 2^60", "08 08 d000000000000001"},
            Refused{"initial_max_streams_uni over 2^60", "09 08 d000000000000001"},
+           // proves RFC 9000 18.2-7 18.2-8
            Refused{"active_connection_id_limit 1", "0e 01 01"},
            Refused{"an integer with a byte behind", "04 02 0101"},
            Refused{"an integer cut off", "04 01 40"},
@@ -119,8 +124,10 @@ TEST(TransportParameters, OutOfBoundsAreErrors) {
            Refused{"chosen version zero", "11 04 00000000"},
            Refused{"available version zero", "11 08 0000000100000000"},
            Refused{"a preferred address cut off", "0d 04 7f000001"},
+           // proves RFC 9000 18.2-6
            Refused{"a preferred address with an empty id",
                    "0d 29 7f000001 01bb 00000000000000000000000000000001 01bb 00 00112233445566778899aabbccddeeff"},
+           // proves RFC 9000 7.4-3
            Refused{"a repeated parameter", "04 01 01 04 01 01"},
            Refused{"a repeated flag", "6ab2 00 6ab2 00"},
            Refused{"a value cut off", "04 02 01"},
@@ -135,6 +142,7 @@ TEST(TransportParameters, OutOfBoundsAreErrors) {
 }
 
 // RFC 9000 section 18.2.
+// proves RFC 9000 18.2-10
 TEST(TransportParameters, SomeAreTheServersAlone) {
   for (const char* bytes :
        {"00 01 aa", "02 10 00112233445566778899aabbccddeeff", "10 01 aa",
@@ -145,6 +153,7 @@ TEST(TransportParameters, SomeAreTheServersAlone) {
   }
 }
 
+// proves RFC 9000 7.4.2-1
 TEST(TransportParameters, UnknownOnesAreSkipped) {
   TransportParameters read;
   ASSERT_FALSE(decode(from_hex("1b 00 80004752 04 00000001 c0000000ff04de1b 02 4001 01 01 05"), Role::kClient, read));
