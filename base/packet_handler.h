@@ -29,4 +29,13 @@ concept PacketHandler =
       { unchanged.deadline() } -> std::convertible_to<Instant>;
     };
 
+// A handler that sends on what it received, as a balancer does.
+//   outgoing()    packets to be sent, in order; it keeps them until they were taken
+//   taken(count)  the port took so many of these, from the front
+template <class H>
+concept ForwardingHandler = PacketHandler<H> && requires(H& handler, size_t count) {
+  { handler.outgoing() } -> std::convertible_to<std::span<Packet*>>;
+  { handler.taken(count) };
+};
+
 }  // namespace viaduct

@@ -68,7 +68,7 @@ class WorkerLoop {
     enter(Stage::kBuild);
     if (backlog_ == 0) build(now);
     enter(Stage::kSend);
-    const size_t sent = send();
+    const size_t sent = send() + forward();
     enter(Stage::kReceive);
     const size_t released = release();
     quiescence_.quiescent(options_.worker);
@@ -200,6 +200,20 @@ class WorkerLoop {
     stats_.sent.add(sent);
     stats_.backlog.set(backlog_);
     return sent;
+  }
+
+  // What a forwarding handler sends on. It bounds what the port has yet to take.
+  size_t forward() {
+    if constexpr (ForwardingHandler<Handler>) {
+      const std::span<Packet*> outgoing = handler_.outgoing();
+      if (outgoing.empty()) return 0;
+      const size_t sent = port_.send(outgoing);
+      handler_.taken(sent);
+      stats_.sent.add(sent);
+      return sent;
+    } else {
+      return 0;
+    }
   }
 
   size_t release() {

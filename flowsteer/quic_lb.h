@@ -28,6 +28,8 @@ struct QuicLbConfig {
   size_t block_length() const { return size_t{server_id_length} + nonce_length; }
   // First octet, server id and nonce; a server may append bytes of its own.
   size_t routable_length() const { return 1 + block_length(); }
+  // A block of AES's own length takes a single pass (section 5.4.1).
+  bool is_single_pass() const { return block_length() == sizeof(crypto::Block); }
   // What is wrong with the values, for a configuration error; empty where nothing is.
   std::string_view problem() const;
 };
@@ -60,6 +62,8 @@ class QuicLb {
   explicit QuicLb(const QuicLbConfig& config);
 
   const QuicLbConfig& config() const { return config_; }
+  // Null: plaintext.
+  const crypto::BlockCipher* cipher() const { return cipher_ ? &*cipher_ : nullptr; }
 
   // Writes the server id and the nonce, of the configured lengths, to out (block_length() bytes), encrypted where a
   // key is set (section 5.4).

@@ -1,0 +1,130 @@
+#include "apps/lb/frame_stage.h"
+
+#include <cstring>
+
+#include "apps/lb/verdicts.h"
+#include "flowsteer/invariants.h"
+#include "pmd-glue/checksum.h"
+#include "pmd-glue/frame_port.h"
+#include "pmd-glue/verdicts.h"
+#include "pmd-glue/wire.h"
+
+namespace viaduct::lb {
+namespace {
+
+using net::load_u16;
+
+void end(Burst& burst, unsigned i, Verdict verdict) {
+  burst.kind[i] = FrameKind::kEnded;
+  burst.verdict[i] = verdict;
+}
+
+bool is_icmp_error(const uint8_t* icmp, bool is_v6) {
+  const uint8_t type = icmp[0];
+  return is_v6 ? type >= 1 && type <= 4 : type == 3 || type == 11 || type == 12;
+}
+
+// What RFC 8999 says of the first packet of the datagram. One that ends too early has no connection IDs: it is routed
+// by its addresses like anything else that has none.
+void read_invariants(Burst& burst, unsigned i) {
+  const Slice payload = burst.payload[i];
+  burst.is_long[i] = false;
+  burst.dcid[i] = burst.scid[i] = {};
+  if (payload.size == 0) return;
+  const uint8_t* p = payload.data;
+  if (!(p[0] & flowsteer::kLongHeaderBit)) {
+    burst.dcid[i] = {p, payload.size};
+    burst.dcid[i].data = p + 1;
+    burst.dcid[i].size = static_cast<uint16_t>(payload.size - 1);
+    return;
+  }
+  constexpr unsigned kDcidLengthAt = 5;
+  if (payload.size <= kDcidLengthAt) return;
+  const unsigned dcid = p[kDcidLengthAt], scid_at = kDcidLengthAt + 1 + dcid;
+  if (payload.size <= scid_at || payload.size < scid_at + 1 + p[scid_at]) return;
+  burst.is_long[i] = true;
+  burst.dcid[i] = {p + kDcidLengthAt + 1, static_cast<uint16_t>(dcid)};
+  burst.scid[i] = {p + scid_at + 1, p[scid_at]};
+}
+
+// A datagram whose UDP header is whole.
+void take_udp(Burst& burst, unsigned i, const RoutingSnapshot& snapshot, const FrameFacts& facts) {
+  const uint8_t* ip = burst.ip[i];
+  const uint8_t* udp = ip + burst.ip_header[i];
+  const unsigned room = burst.ip_length[i] - burst.ip_header[i];
+  const uint16_t length = room < net::kUdpHeader ? 0 : load_u16(udp + 4);
+  if (length < net::kUdpHeader || length > room) return end(burst, i, net::kUdpMalformed);
+  const uint16_t port = load_u16(udp + 2);
+  const ServiceTable& services = snapshot.service_table();
+  burst.service[i] = burst.is_v6[i] ? services.find(ip + 24, port) : services.find4(ip + 16, port);
+  burst.payload[i] = {udp + net::kUdpHeader, static_cast<uint16_t>(length - net::kUdpHeader)};
+  if (burst.service[i] != ServiceTable::kNone) {
+    if (load_u16(udp) == 0) return end(burst, i, net::kUdpMalformed);  // nobody could answer
+    burst.kind[i] = FrameKind::kDatagram;
+    read_invariants(burst, i);
+    return;
+  }
+  const IpAddress to = burst.is_v6[i] ? IpAddress::v6(ip + 24) : IpAddress::v4(ip + 16);
+  if (snapshot.is_virtual(to)) return end(burst, i, kServicePortClosed);
+  const bool is_ours = to == snapshot.link().source4 || to == snapshot.link().source6;
+  if (is_ours && port >= facts.first_nat_port && port <= facts.last_nat_port) burst.kind[i] = FrameKind::kNatReturn;
+}
+
+// One of a service's addresses hears of something that one of its servers sent.
+void take_icmp(Burst& burst, unsigned i, const RoutingSnapshot& snapshot) {
+  const uint8_t* ip = burst.ip[i];
+  if (burst.ip_length[i] < burst.ip_header[i] + 8u) return;
+  const IpAddress to = burst.is_v6[i] ? IpAddress::v6(ip + 24) : IpAddress::v4(ip + 16);
+  if (is_icmp_error(ip + burst.ip_header[i], burst.is_v6[i]) && snapshot.is_virtual(to))
+    burst.kind[i] = FrameKind::kIcmpError;
+}
+
+void take_ip(Burst& burst, unsigned i, const net::IpHeader& header, const RoutingSnapshot& snapshot,
+             const FrameFacts& facts) {
+  burst.is_v6[i] = header.is_v6;
+  burst.ip_header[i] = header.length;
+  burst.ip_length[i] = static_cast<uint16_t>(header.length + header.payload_length);
+  if (header.protocol == net::kProtocolUdp) {
+    take_udp(burst, i, snapshot, facts);
+  } else if (header.protocol == (header.is_v6 ? net::kProtocolIcmpv6 : net::kProtocolIcmp)) {
+    take_icmp(burst, i, snapshot);
+  }
+}
+
+void parse(Burst& burst, unsigned i, const RoutingSnapshot& snapshot, const FrameFacts& facts) {
+  Packet& packet = *burst.packet[i];
+  burst.kind[i] = FrameKind::kLink;
+  burst.verdict[i] = Verdict::kNone;
+  burst.slot[i] = kNoSlot;
+  burst.step[i] = RoutingStep::kNone;
+  burst.service[i] = ServiceTable::kNone;
+  net::EthernetHeader ethernet;
+  if (const Verdict verdict = read_ethernet(packet.bytes(), ethernet); verdict != Verdict::kNone)
+    return end(burst, i, verdict);
+  if (ethernet.destination != facts.mac) return;  // the link side knows about groups
+  if (ethernet.vlan != facts.vlan) return end(burst, i, net::kVlanUnexpected);
+  const bool is_v6 = ethernet.type == net::kEtherTypeIpv6;
+  if (!is_v6 && ethernet.type != net::kEtherTypeIpv4) return;
+
+  burst.ip[i] = packet.data() + ethernet.length;
+  const Bytes bytes = packet.bytes().subspan(ethernet.length);
+  net::IpHeader header;
+  Verdict verdict = Verdict::kNone;
+  if (is_v6) {
+    verdict = read_ipv6(bytes, header);
+  } else if (packet.flags & net::FramePort::kIpChecksumBad) {
+    verdict = net::kIpv4ChecksumWrong;
+  } else {
+    verdict = read_ipv4(bytes, packet.flags & net::FramePort::kIpChecksumGood, header);
+  }
+  if (verdict != Verdict::kNone) return end(burst, i, verdict);
+  take_ip(burst, i, header, snapshot, facts);
+}
+
+}  // namespace
+
+void parse_frames(Burst& burst, const RoutingSnapshot& snapshot, const FrameFacts& facts) {
+  for (unsigned i = 0; i < burst.count; ++i) parse(burst, i, snapshot, facts);
+}
+
+}  // namespace viaduct::lb

@@ -1,0 +1,18 @@
+// The first stage: what a frame is, and where its headers are.
+#pragma once
+
+#include "apps/lb/burst.h"
+
+namespace viaduct::lb {
+
+struct FrameFacts {
+  net::MacAddress mac;
+  uint16_t vlan = 0;
+  // Translated flows use these ports of our own addresses; none where the range is empty.
+  uint16_t first_nat_port = 1, last_nat_port = 0;
+};
+
+// Fills in everything up to Burst::payload for the packets of the burst.
+void parse_frames(Burst& burst, const RoutingSnapshot& snapshot, const FrameFacts& facts);
+
+}  // namespace viaduct::lb

@@ -1,0 +1,101 @@
+// What the worker loop runs in the balancer: a router, and below it whoever keeps the link.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <span>
+#include <vector>
+
+#include "apps/lb/router.h"
+#include "base/packet_handler.h"
+#include "base/snapshot.h"
+
+namespace viaduct::lb {
+
+// The link side of a balancer: it answers for our addresses and knows where neighbours are.
+//
+//   take(packet, now)             a frame that is not for a service. True: it was turned into an answer, to be sent;
+//                                 false: it is done with. Counts its verdict.
+//   step(router, now)             timers; tells router.next_hops() what it learned
+//   build(burst, now)             messages of its own, into empty packets from the front: questions, health checks;
+//                                 how many it filled
+//   deadline()                    when it wants to run next
+template <class L>
+concept LinkSide =
+    requires(L& link, const L& unchanged, Packet& packet, Router& router, std::span<Packet*> burst, Instant now) {
+      { link.take(packet, now) } -> std::same_as<bool>;
+      { link.step(router, now) };
+      { link.build(burst, now) } -> std::same_as<size_t>;
+      { unchanged.deadline() } -> std::same_as<Instant>;
+    };
+
+// Packets that one worker may have on its way to the port. What comes beyond is dropped: a balancer that queues makes
+// every packet late.
+inline constexpr size_t kMostOutgoing = 16 * kBurst;
+
+// A PacketHandler that forwards (base/packet_handler.h). One worker's.
+template <LinkSide Link>
+class Handler {
+ public:
+  struct Options {
+    unsigned worker = 0;
+    bool hand_off = false;  // packets go to the worker of their addresses' hash; else they stay where they came in
+  };
+
+  Handler(Options options, const Configuration& configuration, const FrameFacts& facts,
+          const Snapshot<RoutingSnapshot>& snapshot, Link& link)
+      : snapshot_(snapshot), link_(link), router_(configuration, facts), options_(options) {
+    outgoing_.reserve(kMostOutgoing);
+    released_.reserve(kMostOutgoing);
+  }
+
+  unsigned owner_of(const Packet&) const { return options_.worker; }
+
+  void ingest(std::span<Packet*> burst, Instant now) {
+    router_.route(*snapshot_.read(), burst, now);
+    queue(router_.outgoing());
+    released_.insert(released_.end(), router_.finished().begin(), router_.finished().end());
+    for (Packet* packet : router_.for_link()) {
+      if (link_.take(*packet, now)) {
+        queue({&packet, 1});
+      } else {
+        released_.push_back(packet);
+      }
+    }
+  }
+
+  void step(Instant now) { link_.step(router_, now); }
+  size_t build(std::span<Packet*> burst, Instant now) { return link_.build(burst, now); }
+  Instant deadline() const { return link_.deadline(); }
+
+  // Good until the next call.
+  std::span<Packet*> released() {
+    std::swap(given_back_, released_);
+    released_.clear();
+    return given_back_;
+  }
+  std::span<Packet*> outgoing() { return outgoing_; }
+  void taken(size_t count) { outgoing_.erase(outgoing_.begin(), outgoing_.begin() + static_cast<ptrdiff_t>(count)); }
+
+  const Router& router() const { return router_; }
+  Router& router() { return router_; }
+  // Frames that had their verdict and then found no room on the way to the port.
+  uint64_t send_drops() const { return send_drops_.value(); }
+
+ private:
+  void queue(std::span<Packet*> packets) {
+    const size_t room = std::min(kMostOutgoing - outgoing_.size(), packets.size());
+    outgoing_.insert(outgoing_.end(), packets.begin(), packets.begin() + static_cast<ptrdiff_t>(room));
+    released_.insert(released_.end(), packets.begin() + static_cast<ptrdiff_t>(room), packets.end());
+    send_drops_.add(packets.size() - room);
+  }
+
+  const Snapshot<RoutingSnapshot>& snapshot_;
+  Link& link_;
+  Router router_;
+  const Options options_;
+  std::vector<Packet*> outgoing_, released_, given_back_;
+  Counter send_drops_;
+};
+
+}  // namespace viaduct::lb

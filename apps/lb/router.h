@@ -1,0 +1,120 @@
+// The balancer's data path: frames in, frames out, as a pure machine.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "apps/lb/burst.h"
+#include "apps/lb/flow_hash.h"
+#include "apps/lb/flow_table.h"
+#include "apps/lb/frame_stage.h"
+#include "apps/lb/next_hops.h"
+#include "apps/lb/routing_snapshot.h"
+#include "base/instant.h"
+#include "base/verdict.h"
+#include "base/worker_stats.h"
+
+namespace viaduct::lb {
+
+// Packets that a backend got, by how it was found, and when one was last routed by a configuration: `show` and
+// `rotate` read these from any thread.
+struct BackendCounters {
+  std::array<Counter, std::size(kRoutingStepNames)> packets;
+  Counter bytes;
+};
+struct IdCounters {
+  Counter packets;
+  Counter last_seen_ns;
+};
+
+// What the router did with one frame, for `explain`.
+struct Decision {
+  FrameKind kind = FrameKind::kLink;
+  Verdict verdict = Verdict::kNone;  // kNone: a frame for the link side
+  std::string service;
+  std::string dcid;  // hex
+  std::string scid;  // hex; empty for a short header
+  bool is_long = false;
+  int config_id = -1;  // of the destination connection ID; -1: it has none
+  RoutingStep step = RoutingStep::kNone;
+  std::string backend;
+  std::string forwarding;
+};
+
+// Everything of one worker. Its stages, in order:
+//
+//   parse ─► connection IDs (a batch of ciphers) ─► tables ─► hash ─► limits ─► rewrite or encapsulate
+//
+// The capacities of its tables are those of the configuration that it is made with; a snapshot that comes later
+// changes everything but them.
+class Router {
+ public:
+  Router(const Configuration& configuration, const FrameFacts& facts);
+
+  // Routes received frames, up to Burst::kMax. Each ends in exactly one verdict (in verdicts()), unless it is for the
+  // link side. A changed snapshot is noticed by itself.
+  void route(const RoutingSnapshot& snapshot, std::span<Packet*> frames, Instant now);
+
+  // What became of the frames of the last route(): to be sent, to be given back, for the link side.
+  std::span<Packet*> outgoing() { return outgoing_.span(); }
+  std::span<Packet*> finished() { return finished_.span(); }
+  std::span<Packet*> for_link() { return for_link_.span(); }
+
+  // What route() would do. No state changes but the packet itself.
+  Decision explain(const RoutingSnapshot& snapshot, Packet& frame, Instant now);
+
+  NextHops& next_hops() { return next_hops_; }
+  VerdictCounters& verdicts() { return verdicts_; }
+  const VerdictCounters& verdicts() const { return verdicts_; }
+  const FlowTable& flows() const { return flows_; }
+  // Indexed by slot. Any thread.
+  const std::vector<BackendCounters>& backend_counters() const { return backend_counters_; }
+  const std::array<IdCounters, 8>& id_counters() const { return id_counters_; }
+
+ private:
+  struct List {
+    std::array<Packet*, Burst::kMax> packets;
+    unsigned size = 0;
+
+    void push(Packet* packet) { packets[size++] = packet; }
+    std::span<Packet*> span() { return std::span(packets).first(size); }
+  };
+
+  void take_snapshot(const RoutingSnapshot& snapshot);
+  void run_stages(const RoutingSnapshot& snapshot, Instant now);
+  void list_datagrams();
+  void route_unroutable(const RoutingSnapshot& snapshot, Instant now);
+  void hash_ids(const RoutingSnapshot& snapshot, unsigned i);
+  bool look_up(const RoutingSnapshot& snapshot, unsigned i, RoutingStep step, uint64_t hash, Instant now);
+  void route_as_new(const RoutingSnapshot& snapshot, unsigned i, Instant now);
+  void remember(unsigned i, Instant now);
+  void forward(const RoutingSnapshot& snapshot, unsigned i);
+  void count_routed(unsigned i, Instant now);
+  void end(unsigned i, Verdict verdict) {
+    burst_.kind[i] = FrameKind::kEnded;
+    burst_.verdict[i] = verdict;
+  }
+  void hand_out();
+
+  FrameFacts facts_;
+  FlowHash flow_hash_;
+  bool by_dcid_, remember_routable_;
+  FlowTable flows_;
+  NextHops next_hops_;
+  uint64_t known_snapshot_ = 0;  // serial number
+  bool is_dry_ = false;          // explain(): tables stay as they are
+
+  Burst burst_;
+  std::array<bool, Burst::kMax> sends_;  // whether the frame, as it is now, is to be sent
+  SlotList datagrams_, unroutable_;
+  std::array<uint64_t, Burst::kMax> scid_hash_, dcid_hash_;
+  List outgoing_, finished_, for_link_;
+  VerdictCounters verdicts_;
+  std::vector<BackendCounters> backend_counters_;
+  std::array<IdCounters, 8> id_counters_;
+};
+
+}  // namespace viaduct::lb

@@ -1,0 +1,79 @@
+// Which service an address and port belong to.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "base/address.h"
+
+namespace viaduct::lb {
+
+// Immutable, a few cache lines for some tens of services.
+class ServiceTable {
+ public:
+  static constexpr uint16_t kNone = 0xffff;
+
+  ServiceTable() = default;
+  // No address occurs twice; the result of find() is an index of `addresses`.
+  explicit ServiceTable(std::span<const SocketAddress> addresses) {
+    size_t size = 4;
+    while (size < 2 * addresses.size()) size *= 2;
+    places_.resize(size);
+    for (size_t i = 0; i < addresses.size(); ++i) {
+      Place place = key_of(addresses[i].ip.bytes.data(), addresses[i].port);
+      place.service = static_cast<uint16_t>(i);
+      size_t at = hash(place) & (size - 1);
+      while (places_[at].service != kNone) at = (at + 1) & (size - 1);
+      places_[at] = place;
+    }
+  }
+
+  // ip: 16 bytes, IPv4 in its mapped form.
+  uint16_t find(const uint8_t* ip, uint16_t port) const { return find(key_of(ip, port)); }
+  // ip: the 4 bytes of an IPv4 address.
+  uint16_t find4(const uint8_t* ip, uint16_t port) const {
+    Place key;
+    uint32_t four;
+    std::memcpy(&four, ip, sizeof four);
+    key.high = 0;
+    key.low = kMapped | uint64_t{four} << 32;
+    key.port = port;
+    return find(key);
+  }
+
+ private:
+  struct Place {
+    uint64_t high = 0, low = 0;
+    uint16_t port = 0;
+    uint16_t service = kNone;
+  };
+  // What precedes an IPv4 address in its mapped form, as this machine reads it.
+  static constexpr uint64_t kMapped = 0xffff0000;
+  static_assert(std::endian::native == std::endian::little);
+
+  static Place key_of(const uint8_t* ip, uint16_t port) {
+    Place key;
+    std::memcpy(&key.high, ip, 8);
+    std::memcpy(&key.low, ip + 8, 8);
+    key.port = port;
+    return key;
+  }
+  static size_t hash(const Place& key) {
+    const uint64_t mixed = (key.high * 0xc2b2ae3d27d4eb4f ^ key.low ^ key.port) * 0x9e3779b97f4a7c15;
+    return static_cast<size_t>(mixed >> 40);
+  }
+  uint16_t find(const Place& key) const {
+    if (places_.empty()) return kNone;
+    for (size_t at = hash(key) & (places_.size() - 1);; at = (at + 1) & (places_.size() - 1)) {
+      const Place& place = places_[at];
+      if (place.service == kNone) return kNone;
+      if (place.high == key.high && place.low == key.low && place.port == key.port) return place.service;
+    }
+  }
+
+  std::vector<Place> places_;
+};
+
+}  // namespace viaduct::lb

@@ -1,0 +1,41 @@
+// Sending to a backend: the headers that go in front of a packet, or replace its own.
+#pragma once
+
+#include <cstdint>
+
+#include "apps/lb/routing_snapshot.h"
+#include "base/packet.h"
+#include "pmd-glue/mac_address.h"
+
+namespace viaduct::lb {
+
+// Prepares what forwarding to the backend writes in front of packets: address, family and mcphint are set.
+void make_headers(Backend& backend, const LinkFacts& link, const Configuration& configuration);
+
+// A packet under way through the balancer.
+struct InnerPacket {
+  uint8_t* ip = nullptr;  // its IP header
+  uint16_t length = 0;    // bytes of IP
+  bool is_v6 = false;
+  uint64_t hash = 0;  // of its flow
+};
+
+constexpr bool is_tunnel(const Backend& backend) {
+  return backend.forwarding == Forwarding::kIpInIp || backend.forwarding == Forwarding::kGue;
+}
+
+// Bytes of IP that a packet has more when it is sent on unchanged but for its option.
+constexpr size_t hint_overhead(const Backend& backend, bool is_v6) {
+  return !backend.mcphint ? 0 : is_v6 ? flowsteer::kMcphint6 : flowsteer::kMcphint4;
+}
+
+// Rewrites the frame's link-layer addresses (direct return).
+void write_direct(Packet& packet, const InnerPacket& inner, const Backend& backend, const net::MacAddress& to,
+                  const LinkFacts& link, const flowsteer::McphintConfig& mcphint);
+// Puts the backend's tunnel headers in front. DSCP and ECN are copied to the outer header (RFC 6040 section 4.1).
+void write_tunnel(Packet& packet, const InnerPacket& inner, const Backend& backend, const net::MacAddress& to);
+
+// What of a flow's hash goes into MCPHINT, and into the source port of GUE.
+constexpr uint16_t hint_of(uint64_t hash) { return static_cast<uint16_t>(hash >> 32); }
+
+}  // namespace viaduct::lb

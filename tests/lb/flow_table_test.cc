@@ -1,0 +1,100 @@
+#include "apps/lb/flow_table.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/random.h"
+
+namespace viaduct::lb {
+namespace {
+
+constexpr Duration kTimeout = Duration::seconds(120);
+Instant at(int64_t seconds) { return Instant::from_ns(seconds * 1'000'000'000); }
+
+// What the table promises, in the plainest way: a flow is known as long as it was used within the timeout.
+class NaiveTable {
+ public:
+  void insert(uint64_t hash, uint16_t slot, int64_t now) { flows_[hash] = {slot, now}; }
+  uint16_t find(uint64_t hash, int64_t now) {
+    const auto flow = flows_.find(hash);
+    if (flow == flows_.end() || now - flow->second.seen > 120) return FlowTable::kNone;
+    flow->second.seen = now;
+    return flow->second.slot;
+  }
+  size_t count(int64_t now) const {
+    return static_cast<size_t>(
+        std::ranges::count_if(flows_, [now](const auto& flow) { return now - flow.second.seen <= 120; }));
+  }
+
+ private:
+  struct Flow {
+    uint16_t slot;
+    int64_t seen;
+  };
+  std::map<uint64_t, Flow> flows_;
+};
+
+TEST(FlowTable, DoesWhatANaiveOneDoes) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    Random random = Random::from_seed(seed);
+    FlowTable table(512, kTimeout);
+    NaiveTable naive;
+    std::vector<uint64_t> hashes(600);
+    for (uint64_t& hash : hashes) hash = random.u64();
+    int64_t now = 1;
+    for (int operation = 0; operation < 20'000; ++operation) {
+      now += random.below(40) == 0 ? static_cast<int64_t>(random.below(30)) : 0;
+      const uint64_t hash = hashes[random.below(hashes.size())];
+      if (random.below(4) == 0) {
+        const auto slot = static_cast<uint16_t>(random.below(1000));
+        if (table.insert(hash, slot, at(now))) naive.insert(hash, slot, now);
+      } else {
+        ASSERT_EQ(table.find(hash, at(now)), naive.find(hash, now));
+      }
+    }
+    EXPECT_EQ(table.count(at(now)), naive.count(now));
+  }
+}
+
+TEST(FlowTable, HoldsWhatItIsMadeFor) {
+  constexpr size_t kFlows = 20'000;
+  Random random = Random::from_seed(1);
+  FlowTable table(kFlows, kTimeout);
+  std::vector<uint64_t> hashes(kFlows);
+  for (size_t i = 0; i < kFlows; ++i) {
+    hashes[i] = random.u64();
+    table.insert(hashes[i], static_cast<uint16_t>(i % 1000), at(1));
+  }
+  EXPECT_LE(table.use().refused, kFlows / 1000) << "two buckets of four take nearly all";
+  size_t found = 0;
+  for (size_t i = 0; i < kFlows; ++i) found += table.find(hashes[i], at(2)) == i % 1000;
+  EXPECT_EQ(found, kFlows - table.use().refused);
+}
+
+// A flood of new flows takes nobody's place.
+TEST(FlowTable, KeepsWhoIsInWhenItIsFull) {
+  Random random = Random::from_seed(1);
+  FlowTable table(100, kTimeout);
+  std::vector<uint64_t> in;
+  for (int i = 0; i < 5000; ++i) {
+    const uint64_t hash = random.u64();
+    if (table.insert(hash, 7, at(1))) in.push_back(hash);
+  }
+  EXPECT_GT(table.use().refused, 4000u);
+  EXPECT_EQ(in.size(), table.use().inserted);
+  for (const uint64_t hash : in) EXPECT_EQ(table.find(hash, at(120)), 7);
+  // Time makes room.
+  EXPECT_TRUE(table.insert(random.u64(), 8, at(1000)));
+}
+
+TEST(FlowTable, LooksWithoutTouching) {
+  FlowTable table(10, kTimeout);
+  table.insert(42, 7, at(1));
+  EXPECT_EQ(table.peek(42, at(121)), 7);
+  EXPECT_EQ(table.find(42, at(122)), FlowTable::kNone) << "a look kept the flow alive";
+}
+
+}  // namespace
+}  // namespace viaduct::lb
