@@ -125,7 +125,7 @@ class TwoWorkersUnderLoad(OriginTest):
         entries.write_text("".join(f'url = "https://host-{i}.example/slow.bin"\noutput = "{self.folder}/other-{i}"\n'
                                    for i in range(self.OTHERS)))
         return self.line.client.start("curl", "--http3-only", "--silent", "--show-error", "--insecure", "--fail", "--parallel",
-                                      "--parallel-immediate", "--parallel-max", "300", "--limit-rate", "20K", "--resolve",
+                                      "--parallel-immediate", "--parallel-max", "300", "--limit-rate", "40K", "--resolve",
                                       f"*:443:{Line.ORIGIN}", "-K", entries, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def test_nothing_is_lost_or_touched_twice(self):
