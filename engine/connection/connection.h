@@ -207,7 +207,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   // connection_paths.cc
   void follow_peer(const OpenedPacket& packet, Instant now);
   void migrate(const OpenedPacket& packet, Instant now);
-  void on_path_response(const PathData& data);
+  void on_path_response(const PathData& data, Instant now);
   void on_path_timer(Instant now);
   void abandon_path(Instant now);
   bool build_path_packet(Packet& packet, SealBatch& batch, Instant now);
@@ -216,6 +216,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
 
   // connection_send.cc
   bool can_write(PacketSpace space) const;
+  void check_amplification_limit(Instant now, size_t least = PathState::kLeastPacket);
   size_t datagram_limit(const Packet& packet, const PathState& path, size_t mtu) const;
   bool may_send_eliciting(PacketSpace space, size_t limit, Instant now);
   bool has_eliciting(PacketSpace space) const;
@@ -256,6 +257,8 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void schedule(Instant now);
   void restart_idle_timer(Instant now);
   void expect_more(Instant now);
+  void ask_for_more(Instant now);
+  Duration blocked_interval() const;
   Instant ack_deadline() const;
   Instant idle_deadline() const;
 
@@ -291,7 +294,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   bool eliciting_since_receipt_ = false;
   Instant handshake_deadline_;
   Instant close_deadline_ = Instant::never();
-  Instant stall_deadline_ = Instant::never();  // client: when nothing more of what it was receiving has come
+  Instant stall_deadline_ = Instant::never();  // when nothing has come of what we wait for, to be asked for
   bool ping_due_ = false;
 
   // --- connection IDs, paths ---

@@ -56,7 +56,7 @@ FrameOutcome Connection::apply(const Frame& frame, const OpenedPacket& packet, P
       responses_.add({packet.datagram->path, frame.path_challenge.data, packet.datagram->length});
       return {};
     case FrameType::kPathResponse:
-      on_path_response(frame.path_response.data);
+      on_path_response(frame.path_response.data, now);
       return {};
     case FrameType::kConnectionClose:
       apply_peer_close(frame.connection_close, now);

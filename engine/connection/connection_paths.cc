@@ -45,14 +45,14 @@ void Connection::migrate(const OpenedPacket& packet, Instant now) {
     recovery_.on_path_change(now);
     restart_mtu_discovery();
   }
-  amplification_limited_ = false;
-  recovery_.set_amplification_limited(false, now);
+  check_amplification_limit(now);
 }
 
 // meets RFC 9000 8.2.2-4
-void Connection::on_path_response(const PathData& data) {
+void Connection::on_path_response(const PathData& data, Instant now) {
   if (active_.is_answer(data)) {
     active_.on_validated();
+    check_amplification_limit(now);
     has_fallback_ = false;
   } else if (has_fallback_ && fallback_.is_answer(data)) {
     fallback_.on_validated();
@@ -79,6 +79,7 @@ void Connection::abandon_path(Instant now) {
   active_.on_validated();
   has_fallback_ = false;
   if (!same_host) recovery_.on_path_change(now);
+  check_amplification_limit(now);
 }
 
 // meets RFC 9000 8.2.2-2

@@ -22,10 +22,7 @@ void Connection::on_datagram(const Packet& datagram, Instant now, DatagramOutcom
   if (has_fallback_ && datagram.path.remote == fallback_.path.remote) path = &fallback_;
   // meets RFC 9000 8.1-2
   if (path) path->received += datagram.length;
-  if (amplification_limited_) {
-    amplification_limited_ = false;
-    recovery_.set_amplification_limited(false, now);
-  }
+  if (amplification_limited_) check_amplification_limit(now);
 }
 
 // meets RFC 9000 12.2-1 12.2-4 12.2-5 12.2-6
@@ -187,6 +184,7 @@ void Connection::process(const OpenedPacket& packet, Instant now, DatagramOutcom
   // RFC 9001 section 4.9.1: who processes a Handshake packet has proved its address; Initial keys are done with.
   if (role_ == Role::kServer && packet.type == PacketType::kHandshake) {
     active_.on_validated();
+    check_amplification_limit(now);
     discard_space(PacketSpace::kInitial, now);
   }
   PayloadSummary summary;

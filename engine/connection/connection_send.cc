@@ -35,6 +35,12 @@ bool Connection::build(Packet& packet, SealBatch& batch, Instant now) {
   return true;
 }
 
+// While the path's limit leaves less than `least`, no timer runs for what could not be sent (RFC 9002 section 6.2.2.1).
+void Connection::check_amplification_limit(Instant now, size_t least) {
+  amplification_limited_ = active_.budget() < least;
+  recovery_.set_amplification_limited(amplification_limited_, now);
+}
+
 // What may be sent on the path at once: its MTU, the packet's room, and the anti-amplification limit.
 size_t Connection::datagram_limit(const Packet& packet, const PathState& path, size_t mtu) const {
   return static_cast<size_t>(std::min<uint64_t>({mtu, packet.room(), path.budget()}));
@@ -235,10 +241,7 @@ void Connection::finish_datagram(std::span<PacketPart> parts, DatagramPlan& plan
   plan.packet.path = path.path;
   plan.packet.ecn = Ecn::kNotEct;
   path.sent += plan.used;
-  if (&path == &active_ && active_.budget() < mtu_ && !amplification_limited_) {
-    amplification_limited_ = true;
-    recovery_.set_amplification_limited(true, now);
-  }
+  if (&path == &active_ && !active_.validated) check_amplification_limit(now, mtu_);
 }
 
 void Connection::pad_datagram(PacketPart& last, DatagramPlan& plan, size_t size) {
@@ -279,6 +282,7 @@ void Connection::after_build(Instant now) {
     if (state_ == State::kOpen) forget_streams({static_cast<uint64_t>(ErrorCode::kAeadLimitReached)});
     return become_gone(now);
   }
+  if (streams_.was_blocked() && stall_deadline_.is_never()) stall_deadline_ = now + blocked_interval();
   schedule(now);
 }
 

@@ -3,6 +3,12 @@
 #include "engine/endpoint/shard.h"
 
 namespace viaduct::quic {
+namespace {
+
+// While a limit of the peer's holds us up, it is reminded so often, or twice in an idle timeout.
+constexpr Duration kBlockedInterval = Duration::seconds(10);
+
+}  // namespace
 
 // meets RFC 9000 10.1-1
 Instant Connection::idle_deadline() const {
@@ -22,6 +28,22 @@ void Connection::restart_idle_timer(Instant now) {
 void Connection::expect_more(Instant now) {
   if (role_ == Role::kServer) return;
   stall_deadline_ = now + recovery_.probe_timeout(PacketSpace::kApplication) * 2;
+}
+
+Duration Connection::blocked_interval() const {
+  return idle_timeout_ > Duration() ? std::min(kBlockedInterval, idle_timeout_ / 2) : kBlockedInterval;
+}
+
+// RFC 9000 section 4.1: who is held up says so again and again while nothing else is in flight. It keeps the connection
+// from closing, and it shows a peer whose MAX_* frames went to an address that a NAT forgot where we are.
+void Connection::ask_for_more(Instant now) {
+  stall_deadline_ = Instant::never();
+  const bool in_flight = recovery_.ack_eliciting_in_flight();
+  if (streams_.was_blocked() && (in_flight || streams_.repeat_blocked())) {
+    stall_deadline_ = now + blocked_interval();
+  } else {
+    ping_due_ = role_ == Role::kClient && streams_.open_streams() > 0 && !in_flight;
+  }
 }
 
 Instant Connection::ack_deadline() const {
@@ -73,10 +95,7 @@ void Connection::on_timer(Instant now) {
   on_path_timer(now);
   if (state_ != State::kOpen) return;
   if (now >= pacing_deadline_) pacing_deadline_ = Instant::never();
-  if (now >= stall_deadline_) {
-    stall_deadline_ = Instant::never();
-    ping_due_ = streams_.open_streams() > 0 && !recovery_.ack_eliciting_in_flight();
-  }
+  if (now >= stall_deadline_) ask_for_more(now);
   keys_.drop_previous(now);
   if (streams_.has_events()) want_tell();
   want_send();

@@ -21,6 +21,9 @@ struct PathState {
   uint64_t received = 0;  // bytes of UDP payload, until it is validated
   uint64_t sent = 0;
 
+  // No packet with two connection IDs of 20 bytes is smaller.
+  static constexpr size_t kLeastPacket = 128;
+
   // RFC 9000 section 8: three times what came.
   // meets RFC 9000 8-1 8.1-1 9.3-2 14.1-4
   uint64_t budget() const {

@@ -40,8 +40,11 @@ bool StreamSet::next_data(size_t room, StreamData& data) {
 // meets RFC 9000 4.1-4 19.12-1 19.13-1
 void StreamSet::note_blocked(Stream& stream) {
   if (stream.is_waiting || !stream.send.has_unsent()) return;
-  if (stream.send.window().take_blocked()) set_due(stream, Stream::kStreamDataBlocked);
-  if (send_window_.take_blocked()) due_ |= kDataBlocked;
+  const bool by_stream = stream.send.window().take_blocked();
+  const bool by_connection = send_window_.take_blocked();
+  if (by_stream) set_due(stream, Stream::kStreamDataBlocked);
+  if (by_connection) due_ |= kDataBlocked;
+  was_blocked_ |= by_stream || by_connection;
 }
 
 // The same for streams that wait to be opened (RFC 9000 section 4.6).
@@ -51,6 +54,21 @@ void StreamSet::note_streams_blocked(bool unidirectional) {
   if (kind.blocked_told == kind.limit + 1) return;
   kind.blocked_told = kind.limit + 1;
   due_ |= unidirectional ? kStreamsBlockedUni : kStreamsBlockedBidi;
+  was_blocked_ = true;
+}
+
+// One is enough to be heard.
+bool StreamSet::repeat_blocked() {
+  if (!blocked_.empty()) return due_ |= kDataBlocked, true;
+  for (const bool unidirectional : {false, true}) {
+    if (own_[unidirectional].waiting.empty()) continue;
+    return due_ |= unidirectional ? kStreamsBlockedUni : kStreamsBlockedBidi, true;
+  }
+  for (Stream* stream = all_.front(); stream; stream = all_.next(*stream)) {
+    if (!is_wanted(*stream, Stream::kStreamDataBlocked)) continue;
+    return set_due(*stream, Stream::kStreamDataBlocked), true;
+  }
+  return was_blocked_ = false;
 }
 
 // --- control frames ---

@@ -75,6 +75,10 @@ class StreamSet {
   // Writes one control frame (RESET_STREAM, STOP_SENDING, MAX_*, *_BLOCKED) and says what to record of it. False
   // where none is due or the next one does not fit. rtt: smoothed, for the windows.
   bool write_control(ByteWriter& writer, SentFrame& record, Instant now, Duration rtt);
+  // Whether a limit of the peer's held us up since repeat_blocked() last found none that does.
+  bool was_blocked() const { return was_blocked_; }
+  // Makes the *_BLOCKED frame of one such limit due again; false where there is none any more.
+  bool repeat_blocked();
   // Whether next_data() is worth asking.
   bool has_data() const { return !ready_.empty(); }
   // The next bytes to send in a packet with `room` bytes left, header included; marked as sent, round robin among
@@ -158,6 +162,7 @@ class StreamSet {
   const Role role_;
   const StreamLimits limits_;
   uint8_t due_ = 0;
+  bool was_blocked_ = false;
   size_t open_ = 0;
   ReceiveWindow receive_window_;
   SendWindow send_window_;

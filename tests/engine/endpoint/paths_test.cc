@@ -118,6 +118,65 @@ TEST_F(Paths, APacketThatSomebodyElseSentFirstChangesNothingForLong) {
   EXPECT_EQ(pair.server.stats().paths_changed, 2u);
 }
 
+// RFC 9002 section 6.2.2.1: what may not be sent to the new address has no timer, whatever still comes from the old
+// one.
+TEST_F(Paths, AnExhaustedBudgetDoesNotKeepTheWorkerBusy) {
+  transfer(1'000);
+  std::vector<Datagram> late;
+  pair.filter = [&](bool to_server, Datagram& datagram) {
+    if (!to_server) return false;
+    if (late.empty()) return late.push_back(datagram), false;
+    datagram.path.remote.port = 40001;
+    return pair.server.stats().paths_changed == 0;
+  };
+  pair.client.write(pair.client.opened[0], 4, std::vector<uint8_t>(10, 1), true);
+  ASSERT_TRUE(pair.run_until([&] { return pair.server.stats().paths_changed == 1; }));
+  pair.run_for(Duration::milliseconds(1));
+  pair.server.ingest(late.at(0), pair.now);
+  pair.run_for(Duration::milliseconds(500));
+  EXPECT_GT(pair.server.endpoint().deadline(), pair.now);
+}
+
+// RFC 9000 section 4.1: it has nothing in flight and waits for MAX_DATA, which goes to where it was.
+TEST(HeldUp, ASenderThatANatForgotSaysSoAgain) {
+  PairOptions options{.client = small_config(), .server = small_config()};
+  options.server.connection_window = 10'000;
+  TwoEndpoints pair(options);
+  Translator nat(pair);
+  ASSERT_TRUE(pair.handshake());
+  pair.run_for(Duration::milliseconds(300));
+  pair.server.consumes = false;
+  pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(30'000, 1), true);
+  pair.run_for(Duration::seconds(1));
+  EXPECT_EQ(pair.server.received[0].size(), 10'000u);
+
+  nat.outside.port = 40001;
+  pair.server.consumes = true;
+  for (const Command& consume : pair.server.unconsumed) pair.server.command(consume);
+  EXPECT_TRUE(pair.run_until([&] { return pair.server.finished[0]; }, Duration::seconds(25)));
+  EXPECT_GT(nat.lost, 0u);
+}
+
+// A receiver that stays slow for longer than the idle timeout.
+TEST(HeldUp, KeepsTheConnectionOpen) {
+  PairOptions options{.client = small_config(), .server = small_config()};
+  options.server.stream_window = 10'000;
+  options.client.idle_timeout = options.server.idle_timeout = Duration::seconds(6);
+  TwoEndpoints pair(options);
+  ASSERT_TRUE(pair.handshake());
+  pair.server.consumes = false;
+  pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(30'000, 1), true);
+  pair.run_for(Duration::seconds(60));
+  EXPECT_FALSE(pair.client.saw(EventType::kClosed));
+  EXPECT_FALSE(pair.server.saw(EventType::kClosed));
+
+  pair.server.consumes = true;
+  for (const Command& consume : pair.server.unconsumed) pair.server.command(consume);
+  ASSERT_TRUE(pair.run_until([&] { return pair.server.finished[0]; }));
+  pair.run_for(Duration::seconds(15));
+  EXPECT_TRUE(pair.client.saw(EventType::kClosed)) << "nothing holds it up any more";
+}
+
 TEST_F(Paths, AReceiverThatANatForgotAsksForMore) {
   pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(10, 1), true);
   ASSERT_TRUE(pair.run_until([&] { return pair.server.finished[0]; }));

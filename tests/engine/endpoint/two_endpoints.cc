@@ -1,9 +1,17 @@
 #include "tests/engine/endpoint/two_endpoints.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstring>
 
 namespace viaduct::quic::test {
+namespace {
+
+// Rounds in a row in which an endpoint had asked for its turn and did nothing with it: a timer without a purpose.
+constexpr unsigned kMaxIdleRounds = 1'000;
+
+}  // namespace
 
 EndpointConfig small_config() {
   EndpointConfig config;
@@ -146,6 +154,7 @@ bool TwoEndpoints::deliver() {
 
 bool TwoEndpoints::run_until(const std::function<bool()>& done, Duration limit) {
   const Instant end = now + limit;
+  unsigned idle_rounds = 0;
   while (!done()) {
     bool busy = deliver();
     for (const bool to_server : {true, false}) {
@@ -154,12 +163,20 @@ bool TwoEndpoints::run_until(const std::function<bool()>& done, Duration limit) 
       busy |= !sent.empty() || !side.endpoint().channel().commands.empty();
       send(to_server, std::move(sent));
     }
-    if (busy || done()) continue;
+    if (busy || done()) {
+      idle_rounds = 0;
+      continue;
+    }
     Instant next = std::min(client.endpoint().deadline(), server.endpoint().deadline());
     if (!travelling_.empty()) next = std::min(next, travelling_.front().at);
     if (next > end) {
       now = end;
       return done();
+    }
+    idle_rounds = next <= now ? idle_rounds + 1 : 0;
+    if (idle_rounds > kMaxIdleRounds) {
+      ADD_FAILURE() << "an endpoint wants to run again and again with nothing to do";
+      return false;
     }
     now = std::max(next, now + Duration::microseconds(1));
   }
