@@ -1,5 +1,7 @@
 #include "pmd-glue/checksum.h"
 
+#include <immintrin.h>
+
 #include <bit>
 
 namespace viaduct::net {
@@ -17,9 +19,34 @@ constexpr uint16_t big_endian(uint16_t value) {
 
 }  // namespace
 
+namespace {
+
+// The front of `bytes`, in steps of 64; takes it off. As below, four words at a time.
+[[gnu::target("avx2")]] uint64_t add_wide(Bytes& bytes) {
+  const __m256i mask = _mm256_set1_epi64x(0xffffffff);
+  __m256i low0{}, low1{}, high0{}, high1{};
+  for (; bytes.size() >= 64; bytes = bytes.subspan(64)) {
+    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes.data()));
+    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes.data() + 32));
+    low0 = _mm256_add_epi64(low0, _mm256_and_si256(a, mask));
+    low1 = _mm256_add_epi64(low1, _mm256_and_si256(b, mask));
+    high0 = _mm256_add_epi64(high0, _mm256_srli_epi64(a, 32));
+    high1 = _mm256_add_epi64(high1, _mm256_srli_epi64(b, 32));
+  }
+  alignas(32) uint64_t sums[4];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(sums),
+                     _mm256_add_epi64(_mm256_add_epi64(low0, low1), _mm256_add_epi64(high0, high1)));
+  return sums[0] + sums[1] + sums[2] + sums[3];
+}
+
+const bool has_avx2 = __builtin_cpu_supports("avx2");
+
+}  // namespace
+
 // Halves of 64-bit words into separate 64-bit sums: no carry to chase, and four of them to keep the adders busy. 2^32
 // words would have to be added for one to overflow.
 uint64_t checksum_add(uint64_t sum, Bytes bytes) {
+  if (has_avx2 && bytes.size() >= 64) sum += add_wide(bytes);
   const uint8_t* p = bytes.data();
   size_t left = bytes.size();
   uint64_t low0 = 0, low1 = 0, high0 = 0, high1 = 0;

@@ -61,6 +61,9 @@ std::string problem_of(const DeviceConfig& config) {
   if (config.queues > 1 && (config.driver == Driver::kTap || config.driver == Driver::kPcap)) {
     return "this driver has one queue only";
   }
+  if (config.partial_checksums && config.driver != Driver::kMemif && config.driver != Driver::kRing) {
+    return "partial checksums are for memif and ring, whose frames stay in memory";
+  }
   return "";
 }
 

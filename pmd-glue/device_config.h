@@ -19,6 +19,13 @@ enum class IdlePolicy {
   kAdaptive,  // sleep on the driver's own socket where it has one, else spin and back off up to 1 ms
 };
 
+// Who fills in the checksums of datagrams that are sent.
+enum class ChecksumFilling : uint8_t {
+  kSoftware,
+  kDevice,
+  kPartial,  // nobody: see DeviceConfig::partial_checksums
+};
+
 struct DeviceConfig {
   Driver driver = Driver::kAfPacket;
   // af_packet, af_xdp: the kernel's interface; tap: the interface to make.
@@ -42,6 +49,9 @@ struct DeviceConfig {
   unsigned tx_descriptors = 1024;
   // Bytes of IP in a frame; 0 takes the interface's own (1,500 where there is none to ask).
   uint16_t mtu = 0;
+  // Leaves the UDP checksum of what is sent at the sum of the pseudo-header, as kernels do on virtual cables: for memif
+  // and ring, whose frames stay in memory, where the other end accepts that (ours does).
+  bool partial_checksums = false;
   // Packets of each queue that may be held above the port: receive references, unsent packets, hand-offs.
   unsigned held_packets = 4096;
   bool promiscuous = false;

@@ -62,7 +62,9 @@ FramePort::FramePort(Device::Core& device, unsigned queue, int rx_socket, bool a
       queue_(queue),
       port_id_(device.port_id),
       receive_checksums_(device.receive_checksums),
-      send_checksums_(device.send_checksums),
+      send_checksums_(device.config.partial_checksums ? ChecksumFilling::kPartial
+                      : device.send_checksums         ? ChecksumFilling::kDevice
+                                                      : ChecksumFilling::kSoftware),
       is_virtual_(device.config.is_virtual()),
       round_start_(rte_rdtsc()),
       tx_socket_(device.config.driver == Driver::kAfPacket ? rx_socket : -1),

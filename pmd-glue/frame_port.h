@@ -48,9 +48,9 @@ class FramePort {
   const std::string& device_name() const;
   const MacAddress& mac() const;
   uint16_t mtu() const;
-  // True where the device verifies and fills in UDP and IPv4 checksums (as the packet's flags say).
+  // True where the device verifies UDP and IPv4 checksums (as the packet's flags say).
   bool receive_checksums() const { return receive_checksums_; }
-  bool send_checksums() const { return send_checksums_; }
+  ChecksumFilling send_checksums() const { return send_checksums_; }
   // True on drivers that move frames in memory, where a partial checksum stands for a good one.
   bool is_virtual() const { return is_virtual_; }
   // Verdicts of the frames that ended on this floor, those of a UdpPort on top included.
@@ -77,7 +77,7 @@ class FramePort {
   const unsigned queue_;
   const uint16_t port_id_;
   bool receive_checksums_ = false;
-  bool send_checksums_ = false;
+  ChecksumFilling send_checksums_ = ChecksumFilling::kSoftware;
   bool is_virtual_ = false;
   bool moved_ = false;     // a frame in this round
   bool unkicked_ = false;  // sent since the driver's socket was last told to go on

@@ -58,7 +58,7 @@ void UdpHeaders::make(const Path& path, const MacAddress& source, const MacAddre
   length = static_cast<uint8_t>(udp + kUdpHeader - bytes.data());
 }
 
-void UdpHeaders::prepend(Packet& packet, bool offload_checksums) const {
+void UdpHeaders::prepend(Packet& packet, ChecksumFilling filling) const {
   const uint16_t udp_length = static_cast<uint16_t>(packet.length + kUdpHeader);
   const Bytes payload = packet.bytes();
   packet.offset = static_cast<uint16_t>(packet.offset - length);
@@ -76,13 +76,13 @@ void UdpHeaders::prepend(Packet& packet, bool offload_checksums) const {
     const uint16_t total = static_cast<uint16_t>(udp_length + kIpv4Header);
     ip[1] = static_cast<uint8_t>(packet.ecn);
     store_u16(ip + 2, total);
-    if (!offload_checksums)
+    if (filling != ChecksumFilling::kDevice)
       store_checksum(ip + 10, checksum_finish(ip_sum + load_checksum(ip) - swapped(0x4500) + swapped(total)));
   }
 
   packet.flags = 0;
-  if (offload_checksums) {
-    packet.flags = FramePort::kFillChecksums;
+  if (filling != ChecksumFilling::kSoftware) {
+    if (filling == ChecksumFilling::kDevice) packet.flags = FramePort::kFillChecksums;
     const uint64_t ports = checksum_add(0, {udp, 4});
     store_checksum(udp + 6, checksum_fold(pseudo_sum - ports + swapped(udp_length)));
     return;

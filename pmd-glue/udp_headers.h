@@ -6,6 +6,7 @@
 
 #include "base/address.h"
 #include "base/packet.h"
+#include "pmd-glue/device_config.h"
 #include "pmd-glue/mac_address.h"
 
 namespace viaduct::net {
@@ -26,8 +27,8 @@ struct UdpHeaders {
   }
   void make(const Path& path, const MacAddress& source, const MacAddress& destination, uint16_t vlan);
 
-  // Puts the headers in front of the packet's data. With offload the device is asked for the checksums.
-  void prepend(Packet& packet, bool offload_checksums) const;
+  // Puts the headers in front of the packet's data.
+  void prepend(Packet& packet, ChecksumFilling filling) const;
 };
 
 }  // namespace viaduct::net

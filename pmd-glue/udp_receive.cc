@@ -31,10 +31,10 @@ Verdict check_udp_checksum(Bytes packet, const IpHeader& ip, Bytes udp, bool acc
   if (field == 0) return ip.is_v6 ? kUdpChecksumMissing : Verdict::kNone;
   const Bytes addresses = ip.is_v6 ? packet.subspan(8, 32) : packet.subspan(12, 8);
   const uint64_t pseudo = pseudo_header_sum(addresses, kProtocolUdp, static_cast<uint16_t>(udp.size()));
-  if (checksum_fold(checksum_add(pseudo, udp)) == 0xffff) return Verdict::kNone;
   // A virtual cable hands over what the sender's kernel left for a device to complete.
   is_partial = accept_partial && field == checksum_fold(pseudo);
-  return is_partial ? Verdict::kNone : kUdpChecksumWrong;
+  if (is_partial || checksum_fold(checksum_add(pseudo, udp)) == 0xffff) return Verdict::kNone;
+  return kUdpChecksumWrong;
 }
 
 void turn_around(uint8_t* frame, const MacAddress& our_mac, const MacAddress& to) {

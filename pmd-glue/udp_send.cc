@@ -52,6 +52,8 @@ size_t UdpPort::send(std::span<Packet*> burst) {
   Packet* ready[kBurst];
   size_t ready_count = 0;
   size_t taken = 0;
+  // A device that was full is asked with one packet first, since the headers of what it refuses were made in vain.
+  size_t most = state_->was_refused ? 1 : kBurst;
   for (; taken < burst.size(); ++taken) {
     Packet* packet = burst[taken];
     const UdpHeaders* headers = headers_for(packet->path);
@@ -59,11 +61,12 @@ size_t UdpPort::send(std::span<Packet*> burst) {
     if (headers && fits) {
       headers->prepend(*packet, frames_.send_checksums());
       ready[ready_count++] = packet;
-      if (ready_count < kBurst) continue;
+      if (ready_count < most) continue;
     }
     // What was made ready goes first, so that what is not taken is at the end.
     const size_t left = flush(std::span(ready, ready_count));
     ready_count = 0;
+    most = kBurst;
     if (left > 0) return taken + (headers && fits ? 1 : 0) - left;
     if (headers && fits) continue;
     if (fits) {
@@ -80,6 +83,7 @@ size_t UdpPort::send(std::span<Packet*> burst) {
 size_t UdpPort::flush(std::span<Packet*> ready) {
   const size_t sent = ready.empty() ? 0 : frames_.send(ready);
   if (sent > 0) bump(counters_.sent, sent);
+  state_->was_refused = sent < ready.size();
   for (Packet* packet : ready.subspan(sent)) {
     const size_t headers = UdpHeaders::length_for(packet->path, interface_.config().vlan.has_value());
     packet->offset = static_cast<uint16_t>(packet->offset + headers);

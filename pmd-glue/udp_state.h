@@ -44,6 +44,7 @@ struct UdpPort::State {
   };
 
   HeaderCache headers;
+  bool was_refused = false;      // the device took less than it was offered: it is full, or was
   std::vector<Waiting> waiting;  // packets for neighbours whose address is being asked for; capacity is the bound
   uint32_t waiting_epoch = 0;    // of the table when they were last looked at
   Instant waiting_check = Instant::never();

@@ -100,12 +100,13 @@ void tell_stages(Program& program, std::string_view, TelemetryAnswer& answer) {
     received += worker.loop->stats().received.value();
     built += worker.loop->stats().built.value();
   }
+  const auto of = [&](Stage stage) { return cycles[static_cast<size_t>(stage)]; };
   const uint64_t total = std::accumulate(cycles.begin(), cycles.end(), uint64_t{0});
   answer.add("cycles_per_second", net::Eal::cycles_per_second());
   answer.add("packets_received", received);
   answer.add("packets_built", built);
   answer.add("cycles_total", total);
-  answer.add("cycles_busy", total - cycles[static_cast<size_t>(Stage::kIdle)]);
+  answer.add("cycles_busy", total - of(Stage::kIdle) - of(Stage::kStolen));
   for (size_t i = 0; i < kStages; ++i) answer.add("cycles_" + std::string(kStageNames[i]), cycles[i]);
 }
 
@@ -180,19 +181,21 @@ void tell_pools(Program& program, std::string_view, TelemetryAnswer& answer) {
 void tell_http(Program& program, std::string_view, TelemetryAnswer& answer) {
   VerdictSum sum;
   std::array<uint64_t, 600> by_status{};
-  uint64_t bytes = 0, in_progress = 0;
+  uint64_t bytes = 0, uploaded = 0, in_progress = 0;
   for (const Program::Worker& worker : program.workers()) {
     const SiteStatistics& statistics = worker.handler->site().statistics();
     sum.add(worker.handler->server().verdicts());
     sum.add(worker.handler->site().verdicts());
     for (size_t i = 0; i < by_status.size(); ++i) by_status[i] += statistics.by_status[i].value();
     bytes += statistics.body_bytes.value();
+    uploaded += statistics.upload_bytes.value();
     in_progress += statistics.in_progress.value();
   }
   for (size_t i = 0; i < by_status.size(); ++i) {
     if (by_status[i] > 0) answer.add(std::format("status_{}", i), by_status[i]);
   }
   answer.add("body_bytes", bytes);
+  answer.add("upload_bytes", uploaded);
   answer.add("requests_in_progress", in_progress);
   sum.answer(request_verdicts(), answer);
 }

@@ -49,6 +49,25 @@ TEST(StageMeter, TheNextRoundBeginsWithReceiving) {
   EXPECT_EQ(meter.cycles(Stage::kReceive), 9u);
 }
 
+TEST(StageMeter, WhatNoStageCanTakeWasSomebodyElses) {
+  StageMeter meter(&read_counter);
+  meter.enter(Stage::kSeal);
+  spend(StageMeter::kLongest);
+  meter.enter(Stage::kSend);
+  spend(StageMeter::kLongest + 1);
+  meter.end_round(true);
+  EXPECT_EQ(meter.cycles(Stage::kSeal), StageMeter::kLongest);
+  EXPECT_EQ(meter.cycles(Stage::kStolen), StageMeter::kLongest + 1);
+  EXPECT_EQ(meter.busy(), StageMeter::kLongest);
+  spend(StageMeter::kLongest + 5);
+  meter.end_round(false);
+  EXPECT_EQ(meter.cycles(Stage::kStolen), 2 * StageMeter::kLongest + 6) << "nor was it idle then";
+  meter.enter(Stage::kIdle);
+  spend(StageMeter::kLongest + 7);
+  meter.end_round(false);
+  EXPECT_EQ(meter.cycles(Stage::kIdle), StageMeter::kLongest + 7) << "sleep may be long";
+}
+
 // Its steps take 50 cycles; it has work in them as often as it is told, and sleep on the port takes 1,000.
 struct Worker {
   unsigned owner_of(const Packet&) { return 0; }

@@ -63,6 +63,7 @@ class Cable : public testing::Test {
     device.tx_descriptors = 64;
     device.held_packets = 64;
     device.mac = kOurMac;
+    device.partial_checksums = partial_checksums_;
     auto ends = Device::open_cable(device);
     ASSERT_TRUE(ends.has_value()) << ends.error();
     ours_.emplace(std::move(ends->first));
@@ -143,6 +144,7 @@ class Cable : public testing::Test {
               port(queue).counters().delivered.load() + port(queue).verdicts().sum());
   }
 
+  bool partial_checksums_ = false;
   std::optional<Device> ours_, theirs_;
   std::unique_ptr<IpInterface> interface_;
   std::vector<std::unique_ptr<UdpPort>> ports_;

@@ -76,6 +76,9 @@ TEST(Device, SaysWhatIsWrongWithAHint) {
   EXPECT_FALSE(Device::open(config).has_value());
   config.queues = 2;
   EXPECT_NE(Device::open(config).error().find("one queue only"), std::string::npos);
+  config = small("af_packet:lo");
+  config.partial_checksums = true;
+  EXPECT_NE(Device::open(config).error().find("memif and ring"), std::string::npos);
   config = small("null");
   config.held_packets = 10'000'000;
   EXPECT_NE(Device::open(config).error().find("no memory for"), std::string::npos);

@@ -165,6 +165,21 @@ TEST_F(UdpReceive, OnATaggedInterfaceTakesAndSendsTaggedFrames) {
                            .build());
 }
 
+TEST_F(UdpReceive, OnACableInMemoryLeavesTheUdpChecksumAtThePseudoHeaders) {
+  partial_checksums_ = true;
+  IpInterfaceConfig config = plain_interface();
+  config.static_neighbours = {{ip(kPeer4), kPeerMac}, {ip(kPeer6), kPeerMac}};
+  open(config);
+  const FrameBuilder to4 = FrameBuilder().eth(kPeerMac, kOurMac).ipv4(kOur4, kPeer4).dont_fragment();
+  const FrameBuilder to6 = FrameBuilder().eth(kPeerMac, kOurMac).ipv6(kOur6, kPeer6);
+  EXPECT_TRUE(send(path(kOur4, kPeer4), "a datagram"));
+  EXPECT_TRUE(send(path(kOur6, kPeer6), "a datagram"));
+  const auto frames = sent_frames();
+  ASSERT_EQ(frames.size(), 2u);
+  EXPECT_EQ(frames[0], FrameBuilder(to4).udp(443, 5000).payload("a datagram").partial_udp_checksum().build());
+  EXPECT_EQ(frames[1], FrameBuilder(to6).udp(443, 5000).payload("a datagram").partial_udp_checksum().build());
+}
+
 class UdpSend : public Cable {
  protected:
   void SetUp() override {
