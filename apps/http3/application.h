@@ -17,8 +17,11 @@ class Application {
   virtual ~Application() = default;
 
   // A request's header section is complete and well-formed. `head` and what it points to last until the return;
-  // the answer may come now or later. Content of the request is checked and discarded.
+  // the answer may come now or later. Content of the request is checked and discarded; an answer that is complete
+  // before it asks the client to send no more of it.
   virtual void on_request(RequestId request, const RequestHead& head) = 0;
+  // The request is there whole, with so many bytes of content.
+  virtual void on_content_end(RequestId, uint64_t) {}
   // More of an unfinished body may be written: see Server::room().
   virtual void on_writable(RequestId request) = 0;
   // The request is over, whichever way; it is not known any more.

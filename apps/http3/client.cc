@@ -1,5 +1,6 @@
 #include "apps/http3/client.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace viaduct::http3 {
@@ -12,6 +13,9 @@ using quic::EventType;
 
 constexpr size_t kMostCommands = 8;
 constexpr size_t kHeadersFrameRoom = 3;
+// Writes of one request's content that are not released yet, and those that one event may add.
+constexpr uint32_t kWritesAhead = 16;
+constexpr int kWritesPerEvent = 4;
 
 Settings our_settings(const ClientLimits& limits) {
   Settings settings;
@@ -58,6 +62,7 @@ bool Client::request(quic::ConnectionHandle handle, const RequestOptions& option
   qpack_.encode(request_fields_, out);
   ByteWriter length(chunk->room().subspan(1, kHeadersFrameRoom - 1));
   length.varint(out.size() - kHeadersFrameRoom, kHeadersFrameRoom - 1);
+  if (options.content_length > 0) write_frame_header(out, FrameType::kData, options.content_length);
   if (!out.ok()) return chunk->drop(), responses_.release(id), false;
 
   Response* response = responses_.get(id);
@@ -65,11 +70,14 @@ bool Client::request(quic::ConnectionHandle handle, const RequestOptions& option
   response->stream = connection->next_stream;
   response->cookie = options.cookie;
   response->is_head_request = options.method == "HEAD";
+  response->content = options.content;
+  response->content_left = options.content_length;
+  ++response->writes_in_flight;
   streams_.insert(handle.index, response->stream, id);
   connection->responses.push_back(*response);
   connection->next_stream += 4;
   channel_.commands.push(Command{.type = CommandType::kWrite,
-                                 .fin = true,
+                                 .fin = options.content_length == 0,
                                  .connection = handle,
                                  .length = static_cast<uint32_t>(out.size()),
                                  .stream = response->stream,
@@ -104,7 +112,7 @@ void Client::on_event(const Event& event) {
     case EventType::kClosed:
       return on_closed(event);
     case EventType::kReleased:
-      return event.chunk->drop();
+      return on_released(event);
     default:
       break;
   }
@@ -112,12 +120,50 @@ void Client::on_event(const Event& event) {
   if (connection && !connection->is_closing) {
     if (event.type == EventType::kData) on_data(*connection, event);
     if (event.type == EventType::kReset) on_reset(*connection, event);
+    if (event.type == EventType::kStopSending) {
+      // The engine resets the stream by itself. The answer may come all the same (RFC 9114 section 4.1).
+      if (Response* response = find_response(event.connection, event.stream)) response->content_left = 0;
+    }
     if (event.type == EventType::kStopSending && own_.is_ours(event.stream))
       fail(*connection, Error::kClosedCriticalStream);
   }
   if (event.token != 0)
     channel_.commands.push(Command{
         .type = CommandType::kConsume, .connection = event.connection, .stream = event.stream, .token = event.token});
+}
+
+// A write that is done makes room for the next.
+void Client::on_released(const Event& event) {
+  event.chunk->drop();
+  Response* response = find_response(event.connection, event.stream);
+  if (!response) return;
+  --response->writes_in_flight;
+  write_content(*response);
+}
+
+void Client::write_content(Response& response) {
+  for (int i = 0; i < kWritesPerEvent && response.content_left > 0 && response.writes_in_flight < kWritesAhead; ++i) {
+    const auto length = static_cast<uint32_t>(std::min<uint64_t>(response.content_left, response.content->size()));
+    response.content_left -= length;
+    ++response.writes_in_flight;
+    response.content->hold();
+    channel_.commands.push(Command{.type = CommandType::kWrite,
+                                   .fin = response.content_left == 0,
+                                   .connection = response.connection,
+                                   .length = length,
+                                   .stream = response.stream,
+                                   .chunk = response.content});
+  }
+}
+
+// The answer is there, or will not come: what was to be sent is not needed any more.
+void Client::abandon_content(Response& response) {
+  if (response.content_left == 0) return;
+  response.content_left = 0;
+  channel_.commands.push(Command{.type = CommandType::kReset,
+                                 .connection = response.connection,
+                                 .stream = response.stream,
+                                 .error = code(Error::kNoError)});
 }
 
 // Also of connections that never opened: connect() that failed.
@@ -237,6 +283,7 @@ void Client::on_fin(Connection& connection, Response& response) {
   if (end == MessageReader::End::kInsideFrame) return fail(connection, Error::kFrameError);
   const bool is_whole = end == MessageReader::End::kComplete &&
                         (!response.content_length || response.content_received == *response.content_length);
+  abandon_content(response);
   if (!is_whole) return finish(response, {.error = code(Error::kMessageError)});
   finish(response, {.is_complete = true});
 }

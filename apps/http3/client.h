@@ -1,4 +1,4 @@
-// The client side of HTTP/3, kept to what load generators and tests need: requests without content.
+// The client side of HTTP/3, kept to what load generators and tests need.
 #pragma once
 
 #include <cstdint>
@@ -60,6 +60,9 @@ class Client {
     std::string_view path = "/";
     std::span<const Field> fields;  // after the pseudo-fields
     uint64_t cookie = 0;
+    // Content of this length is the chunk's bytes over and over. The chunk outlives the client.
+    Chunk* content = nullptr;
+    uint64_t content_length = 0;
   };
   // False, and nothing happened, where there is no room just now or no such connection.
   bool request(quic::ConnectionHandle connection, const RequestOptions& options);
@@ -87,6 +90,9 @@ class Client {
     uint64_t section_length = 0;
     uint8_t* section = nullptr;
     uint32_t section_used = 0;
+    Chunk* content = nullptr;  // what we send
+    uint64_t content_left = 0;
+    uint32_t writes_in_flight = 0;
   };
   struct Connection {
     explicit Connection(quic::ConnectionHandle h) : handle(h), peer(Role::kClient) {}
@@ -99,6 +105,9 @@ class Client {
   };
 
   void on_event(const quic::Event& event);
+  void on_released(const quic::Event& event);
+  void write_content(Response& response);
+  void abandon_content(Response& response);
   void on_closed(const quic::Event& event);
   void on_data(Connection& connection, const quic::Event& event);
   void on_reset(Connection& connection, const quic::Event& event);

@@ -178,7 +178,8 @@ void Server::on_end(Connection& connection, Request& request) {
   }
   request.receive_done = true;
   if (request.content_length && request.content_received != *request.content_length)
-    abort(request, Error::kMessageError, kRequestMalformed);
+    return abort(request, Error::kMessageError, kRequestMalformed);
+  if (!request.send_done) application_.on_content_end(requests_.handle_of(request), request.content_received);
 }
 
 void Server::drop_section(Connection& connection, Request& request) {

@@ -61,6 +61,7 @@ void read_port(TableReader& port, Config& config) {
   port.number("rx_descriptors", config.device.rx_descriptors, 64, 32768);
   port.number("tx_descriptors", config.device.tx_descriptors, 64, 32768);
   port.flag("promiscuous", config.device.promiscuous);
+  port.flag("partial_checksums", config.device.partial_checksums);
   uint16_t vlan = 0;
   port.number("vlan", vlan, 1, 4094);
   if (vlan != 0) config.addresses.vlan = vlan;
@@ -88,6 +89,10 @@ void read_content(TableReader& content, Config& config) {
   content.duration("freshness", config.content.freshness, Duration(), Duration::seconds(3600));
   content.duration("longest_wait", config.content.longest_wait, Duration::milliseconds(1), Duration::seconds(60));
   content.number("segments_ahead", config.site.last_window, 1, 4096);
+  content.text("upload", config.site.upload_path);
+  if (!config.site.upload_path.empty() &&
+      (!config.site.upload_path.starts_with('/') || config.site.upload_path.ends_with('/')))
+    content.fail("upload", "expected a path like \"/upload\", without a slash at its end");
   config.site.first_window = std::min(config.site.first_window, config.site.last_window);
 }
 

@@ -78,6 +78,10 @@ void Site::on_request(http3::RequestId id, const http3::RequestHead& head) {
   exchange.id = id;
   exchange.state = Exchange::State::kDecided;
   statistics_.in_progress.add(1);
+  if (takes_upload(head)) {
+    exchange.state = Exchange::State::kReceiving;
+    return;
+  }
   if (head.method != "GET" && head.method != "HEAD")
     return decide_for(exchange, {.status = 405, .verdict = kMethodRefused}, nullptr, nullptr, {});
   exchange.conditions = Conditions::of(head);
@@ -91,6 +95,20 @@ void Site::on_request(http3::RequestId id, const http3::RequestHead& head) {
   content_.finish(task, now_);
   if (!known) return decide_for(exchange, {.status = 404, .verdict = kPathRefused}, nullptr, nullptr, {});
   decide_for(exchange, decide(exchange.conditions, known->info), &known->info, known->chunk, {});
+}
+
+bool Site::takes_upload(const http3::RequestHead& head) const {
+  if (limits_.upload_path.empty() || (head.method != "POST" && head.method != "PUT")) return false;
+  const std::string_view path = head.path.substr(0, head.path.find('?'));
+  if (!path.starts_with(limits_.upload_path)) return false;
+  return path.size() == limits_.upload_path.size() || path[limits_.upload_path.size()] == '/';
+}
+
+void Site::on_content_end(http3::RequestId id, uint64_t length) {
+  Exchange* exchange = find(id);
+  if (!exchange || exchange->state != Exchange::State::kReceiving) return;
+  statistics_.upload_bytes.add(length);
+  decide_for(*exchange, {.status = 204, .verdict = kUploadTaken}, nullptr, nullptr, {});
 }
 
 // The task keeps what the decision will need, because the request's head does not last.

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "apps/http3/server.h"
@@ -23,12 +24,16 @@ struct SiteLimits {
   uint32_t last_window = 64;
   // Segments that this worker's responses may hold in all; beyond, each gets one at a time.
   uint32_t max_held = 1024;
+  // POST and PUT to this path, and to what is below it, are answered when all of their content has come, which is
+  // counted and dropped. Empty: they are refused.
+  std::string upload_path;
 };
 
 // Written by the worker, read by any thread.
 struct SiteStatistics {
   std::array<Counter, 600> by_status;
   Counter body_bytes;
+  Counter upload_bytes;
   Counter in_progress;
 };
 
@@ -46,6 +51,7 @@ class Site : public http3::Application {
   Instant deadline() const;
 
   void on_request(http3::RequestId request, const http3::RequestHead& head) override;
+  void on_content_end(http3::RequestId request, uint64_t length) override;
   void on_writable(http3::RequestId request) override;
   void on_gone(http3::RequestId request) override;
 
@@ -56,7 +62,7 @@ class Site : public http3::Application {
  private:
   // A request from its head to its end; at the index of its RequestId.
   struct Exchange {
-    enum class State : uint8_t { kFree, kOpening, kDecided, kSending };
+    enum class State : uint8_t { kFree, kReceiving, kOpening, kDecided, kSending };
     State state = State::kFree;
     bool is_reading = false;  // a kRead is under way
     bool will_retry = false;  // is in to_retry_
@@ -80,6 +86,7 @@ class Site : public http3::Application {
   };
 
   Exchange* find(http3::RequestId id);
+  bool takes_upload(const http3::RequestHead& head) const;
   void open(Exchange& exchange, const http3::RequestHead& head, ContentTask* task);
   void on_answer(ContentTask* task);
   void finish(ContentTask* task);

@@ -13,6 +13,7 @@ namespace viaduct::origin {
     "RFC 9110 section 15.5.5")                                                                                 \
   X(kFileNotFound, "origin-file-not-found", "Nothing to serve at the path.", "RFC 9110 section 15.5.5")        \
   X(kMethodRefused, "origin-method-refused", "Neither GET nor HEAD.", "RFC 9110 section 15.5.6")               \
+  X(kUploadTaken, "origin-upload-taken", "Content that was counted and dropped.", "RFC 9110 section 15.3.5")   \
   X(kPreconditionFailed, "origin-precondition-failed", "A condition of the request does not hold.",            \
     "RFC 9110 section 15.5.13")                                                                                \
   X(kRangeRefused, "origin-range-refused", "No byte of the file is in the range.", "RFC 9110 section 15.5.17") \

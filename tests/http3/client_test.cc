@@ -130,6 +130,41 @@ TEST_P(Pair, requests_are_answered_and_goodbye_is_said) {
   EXPECT_FALSE(client.request({0, 1}, {.authority = "a.example"}));
 }
 
+TEST_P(Pair, content_of_a_request_is_sent_whole) {
+  static constexpr Field kFields[] = {{"content-length", "0"}};
+  application.answer_at_end = [&](RequestId id) { server.respond(id, 200, kFields, 0); };
+  std::vector<uint8_t> bytes(100, 'c');
+  Chunk content(bytes.data(), 100, [](Chunk*) {});
+  run();
+  for (const uint64_t length : {1u, 100u, 2345u}) {
+    ASSERT_TRUE(client.request(
+        {0, 1},
+        {.method = "POST", .authority = "a.example", .cookie = length, .content = &content, .content_length = length}));
+    run();
+    EXPECT_TRUE(handler.endings[length].is_complete);
+    EXPECT_EQ(application.content.back(), length);
+  }
+  run();
+  EXPECT_TRUE(content.is_unshared());
+}
+
+TEST_P(Pair, content_that_the_server_does_not_want_is_not_sent) {
+  application.answer = [&](RequestId id) { server.respond(id, 405, {}, 0); };
+  std::vector<uint8_t> bytes(100, 'c');
+  Chunk content(bytes.data(), 100, [](Chunk*) {});
+  run();
+  ASSERT_TRUE(client.request({0, 1}, {.method = "POST",
+                                      .authority = "a.example",
+                                      .cookie = 1,
+                                      .content = &content,
+                                      .content_length = uint64_t{1} << 40}));
+  run();
+  EXPECT_EQ(handler.status[1], "405");
+  EXPECT_TRUE(handler.endings[1].is_complete);
+  EXPECT_TRUE(application.content.empty());
+  EXPECT_TRUE(content.is_unshared());
+}
+
 TEST_P(Pair, a_reset_response_ends_with_its_code) {
   application.answer = [&](RequestId id) { server.fail(id); };
   run();

@@ -19,11 +19,17 @@ struct TestApplication : Application {
   };
   std::vector<Asked> asked;
   std::vector<RequestId> writable, gone;
-  std::function<void(RequestId)> answer;  // called for each request, if set
+  std::vector<uint64_t> content;                 // lengths of whole requests
+  std::function<void(RequestId)> answer_at_end;  // called when a request is there whole, if set
+  std::function<void(RequestId)> answer;         // called for each request, if set
 
   void on_request(RequestId id, const RequestHead& head) override {
     asked.push_back({id, std::string(head.method), std::string(head.path), std::string(head.authority)});
     if (answer) answer(id);
+  }
+  void on_content_end(RequestId id, uint64_t length) override {
+    content.push_back(length);
+    if (answer_at_end) answer_at_end(id);
   }
   void on_writable(RequestId id) override { writable.push_back(id); }
   void on_gone(RequestId id) override { gone.push_back(id); }

@@ -105,6 +105,54 @@ class Asked : public testing::Test {
   Instant now = MonotonicClock::now();
 };
 
+// An upload is answered once it is there, and only where it is allowed.
+class AskedToTake : public Asked {
+ protected:
+  AskedToTake() { site_limits.upload_path = "/up"; }
+  void begin(std::string_view path, std::string_view method) {
+    last = next;
+    next += 4;
+    engine->data(last, http3::headers(http3::request_fields(path, method)));
+    run();
+  }
+  void send(std::string_view content, bool fin) {
+    engine->data(last, http3::frame(http3::FrameType::kData, content), fin);
+    run();
+  }
+  ReadResponse answer() { return http3::read_response(engine->out[last].bytes); }
+};
+
+TEST_F(AskedToTake, content_in_parts) {
+  begin("/up?name=x", "POST");
+  send(std::string(1000, 'u'), false);
+  EXPECT_TRUE(engine->out[last].bytes.empty()) << "no answer before the end";
+  send("end", true);
+  EXPECT_EQ(answer().status, "204");
+  EXPECT_EQ(site->statistics().upload_bytes.value(), 1003u);
+  EXPECT_EQ(count(kUploadTaken), 1u);
+}
+
+TEST_F(AskedToTake, nothing_elsewhere) {
+  for (const std::string_view path : {"/upper", "/u", "/"}) {
+    begin(path, "PUT");
+    EXPECT_EQ(answer().status, "405") << path;
+  }
+  EXPECT_EQ(ask("/up/below", {}, "PUT").status, "204");
+  EXPECT_EQ(ask("/up", {}, "GET").status, "404");
+  EXPECT_EQ(site->statistics().upload_bytes.value(), 0u);
+}
+
+TEST_F(AskedToTake, content_that_never_ends) {
+  begin("/up", "POST");
+  send("part", false);
+  engine->reset(last);
+  run();
+  EXPECT_EQ(count(kGivenUp), 1u);
+  EXPECT_EQ(site->statistics().upload_bytes.value(), 0u);
+}
+
+TEST_F(Asked, to_take_content_although_it_does_not) { EXPECT_EQ(ask("/up", {}, "POST").status, "405"); }
+
 TEST_F(Asked, for_a_page) {
   const ReadResponse response = ask("/");
   EXPECT_EQ(response.status, "200");

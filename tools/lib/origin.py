@@ -10,7 +10,7 @@ class Origin:
     """A running viaduct-origin. `folder` takes its configuration, certificate and log."""
 
     def __init__(self, binary, host, folder, root, *, ipv4="198.18.1.2/24", ipv6="2001:db8:1::2/64",
-                 gateway4="198.18.1.1", gateway6="2001:db8:1::1", workers=1, hugepages=False, port_extra="", extra="",
+                 gateway4="198.18.1.1", gateway6="2001:db8:1::1", workers=1, hugepages=False, port_extra="", extra="", content_extra="",
                  name="origin", wrapper=()):
         self.folder = folder
         self.prefix = f"viaduct-{name}-{host.name}"
@@ -37,6 +37,7 @@ key = "{folder}/key.pem"
 
 [content]
 root = "{root}"
+{content_extra}
 """)
         self.command = [*wrapper, str(binary), "--config", str(self.config), "--self-signed", "origin.example"]
         self.output = open(self.log, "ab")
