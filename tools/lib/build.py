@@ -10,12 +10,14 @@ TOP = Path(__file__).resolve().parents[2]
 # and what they test is compiled once.
 VARIANTS = {
     "release": ("release", ["-Dbuildtype=release"]),
+    "perf": ("release", ["-Dbuildtype=release", "-Dtests=enabled", "-Dperf=enabled"]),
     "test": ("release", ["-Dbuildtype=release", "-Dtests=enabled", "-Dperf=enabled"]),
     "sanitize": ("sanitize", ["-Dbuildtype=debugoptimized", "-Doptimization=1", "-Dtests=enabled", "-Db_sanitize=address,undefined",
                               "-Db_lundef=false"]),
     "fuzz": ("fuzz", ["-Dbuildtype=debugoptimized", "-Dfuzz=enabled", "-Db_sanitize=address,undefined", "-Db_lundef=false"]),
 }
 PROGRAMS = ["apps/origin/viaduct-origin"]
+MEASURED = [*PROGRAMS, "apps/load/viaduct-load", "perf/crypto/bench-crypto"]
 
 
 def build(variant):
@@ -31,7 +33,7 @@ def build(variant):
     elif not mark.exists() and variant != "release":
         step(["meson", "configure", str(folder), *options], f"configuring build/{name} again", environment)
     mark.touch()
-    targets = PROGRAMS if variant == "release" else []
+    targets = {"release": PROGRAMS, "perf": MEASURED}.get(variant, [])
     step(["ninja", "-C", str(folder), *targets], f"building build/{name}", environment)
     return folder
 
