@@ -1,39 +1,59 @@
+// The low-level hashes: their state is a value that can be copied, which EVP's is only by way of the heap.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto-offload/hkdf.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 
 #include <algorithm>
 
-#include "crypto-offload/openssl_algorithms.h"
-
 namespace viaduct::crypto {
 namespace {
 
-// A context that has its digest already, so that using it is only setting a key.
-class HmacContext {
- public:
-  explicit HmacContext(const char* digest) : context_(EVP_MAC_CTX_new(openssl_algorithms().hmac)) {
-    OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, const_cast<char*>(digest), 0),
-        OSSL_PARAM_construct_end(),
-    };
-    EVP_MAC_CTX_set_params(context_, parameters);
+constexpr size_t kSha256Block = 64;
+constexpr size_t kSha384Block = 128;
+constexpr uint8_t kInnerPad = 0x36;
+constexpr uint8_t kOuterPad = 0x5c;
+
+void start(SHA256_CTX& state) { SHA256_Init(&state); }
+void update(SHA256_CTX& state, Bytes bytes) { SHA256_Update(&state, bytes.data(), bytes.size()); }
+void finish(SHA256_CTX& state, uint8_t* digest) { SHA256_Final(digest, &state); }
+void start(SHA512_CTX& state) { SHA384_Init(&state); }
+void update(SHA512_CTX& state, Bytes bytes) { SHA384_Update(&state, bytes.data(), bytes.size()); }
+void finish(SHA512_CTX& state, uint8_t* digest) { SHA384_Final(digest, &state); }
+
+// The states after the key's block, inner and outer (RFC 2104 section 2).
+template <class State, size_t kBlock>
+void absorb_key(State (&states)[2], Bytes key) {
+  std::array<uint8_t, kBlock> block{};
+  if (key.size() > kBlock) {
+    start(states[0]);
+    update(states[0], key);
+    finish(states[0], block.data());
+  } else {
+    std::copy(key.begin(), key.end(), block.begin());
   }
-  ~HmacContext() { EVP_MAC_CTX_free(context_); }
-  HmacContext(const HmacContext&) = delete;
-  HmacContext& operator=(const HmacContext&) = delete;
+  const uint8_t pads[2] = {kInnerPad, kInnerPad ^ kOuterPad};  // the second undoes the first
+  for (size_t i = 0; i < 2; ++i) {
+    for (uint8_t& byte : block) byte ^= pads[i];
+    start(states[i]);
+    update(states[i], block);
+  }
+  OPENSSL_cleanse(block.data(), block.size());
+}
 
-  EVP_MAC_CTX* get() { return context_; }
-
- private:
-  EVP_MAC_CTX* context_;
-};
-
-EVP_MAC_CTX* hmac_context(size_t hash_size) {
-  thread_local HmacContext sha256("SHA256");
-  thread_local HmacContext sha384("SHA384");
-  return hash_size == kSha384Size ? sha384.get() : sha256.get();
+template <class State, size_t kDigest>
+void make_mac(const State (&states)[2], std::initializer_list<Bytes> message, uint8_t* mac) {
+  State state = states[0];
+  for (const Bytes part : message) {
+    if (!part.empty()) update(state, part);
+  }
+  std::array<uint8_t, kDigest> inner;
+  finish(state, inner.data());
+  state = states[1];
+  update(state, inner);
+  finish(state, mac);
+  OPENSSL_cleanse(&state, sizeof state);
+  OPENSSL_cleanse(inner.data(), inner.size());
 }
 
 }  // namespace
@@ -50,22 +70,25 @@ MutableBytes Secret::resize(size_t size) {
   return {bytes_.data(), size_};
 }
 
-void hmac(size_t hash_size, Bytes key, std::initializer_list<Bytes> message, uint8_t* mac) {
-  static constexpr uint8_t kNoKey = 0;  // OpenSSL takes a null key for "the one before"
-  EVP_MAC_CTX* context = hmac_context(hash_size);
-  EVP_MAC_init(context, key.empty() ? &kNoKey : key.data(), key.size(), nullptr);
-  for (const Bytes part : message) EVP_MAC_update(context, part.data(), part.size());
-  size_t written = 0;
-  EVP_MAC_final(context, mac, &written, hash_size);
+HmacKey::HmacKey(size_t hash_size, Bytes key) : hash_size_(hash_size) {
+  if (hash_size == kSha384Size) {
+    absorb_key<SHA512_CTX, kSha384Block>(sha384_, key);
+  } else {
+    absorb_key<SHA256_CTX, kSha256Block>(sha256_, key);
+  }
 }
 
-Secret hkdf_extract(size_t hash_size, Bytes salt, Bytes input) {
-  Secret secret;
-  hmac(hash_size, salt, {input}, secret.resize(hash_size).data());
-  return secret;
+HmacKey::~HmacKey() { OPENSSL_cleanse(&sha384_, sizeof sha384_); }
+
+void HmacKey::mac(std::initializer_list<Bytes> message, uint8_t* mac) const {
+  if (hash_size_ == kSha384Size) {
+    make_mac<SHA512_CTX, kSha384Size>(sha384_, message, mac);
+  } else {
+    make_mac<SHA256_CTX, kSha256Size>(sha256_, message, mac);
+  }
 }
 
-void hkdf_expand_label(size_t hash_size, Bytes secret, std::string_view label, MutableBytes out) {
+void HmacKey::expand_label(std::string_view label, MutableBytes out) const {
   static constexpr std::string_view kPrefix = "tls13 ";
   uint8_t info[64];
   ByteWriter writer(info);
@@ -76,8 +99,18 @@ void hkdf_expand_label(size_t hash_size, Bytes secret, std::string_view label, M
   writer.u8(0);  // no context
   writer.u8(1);  // the first block of HKDF-Expand, and the last: no output is longer than the hash
   Secret block;
-  hmac(hash_size, secret, {writer.written()}, block.resize(hash_size).data());
+  mac({writer.written()}, block.resize(hash_size_).data());
   std::copy_n(block.bytes().data(), std::min(out.size(), block.size()), out.data());
+}
+
+void hmac(size_t hash_size, Bytes key, std::initializer_list<Bytes> message, uint8_t* mac) {
+  HmacKey(hash_size, key).mac(message, mac);
+}
+
+Secret hkdf_extract(size_t hash_size, Bytes salt, Bytes input) {
+  Secret secret;
+  hmac(hash_size, salt, {input}, secret.resize(hash_size).data());
+  return secret;
 }
 
 }  // namespace viaduct::crypto

@@ -1,6 +1,8 @@
 // HMAC and HKDF (RFC 5869) in the form that TLS 1.3 uses (RFC 8446 section 7.1).
 #pragma once
 
+#include <openssl/sha.h>
+
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -33,12 +35,32 @@ class Secret {
   uint8_t size_ = 0;
 };
 
-// All of these use the hash of `hash_size` bytes; any thread.
+// A key of HMAC that has been hashed in: what is left to do for a message is its own blocks and one more. Any thread.
+class HmacKey {
+ public:
+  // hash_size: kSha256Size or kSha384Size.
+  HmacKey(size_t hash_size, Bytes key);
+  ~HmacKey();
+  HmacKey(const HmacKey&) = delete;
+  HmacKey& operator=(const HmacKey&) = delete;
 
-// mac: hash_size bytes. The message is the concatenation of its parts.
+  // mac: hash_size bytes. The message is the concatenation of its parts.
+  void mac(std::initializer_list<Bytes> message, uint8_t* mac) const;
+  // HKDF-Expand-Label of this secret with an empty context; "tls13 " is put before the label. out: up to hash_size
+  // bytes.
+  void expand_label(std::string_view label, MutableBytes out) const;
+
+ private:
+  size_t hash_size_;
+  // Inner and outer.
+  union {
+    SHA256_CTX sha256_[2];
+    SHA512_CTX sha384_[2];
+  };
+};
+
+// With the hash of `hash_size` bytes; any thread.
 void hmac(size_t hash_size, Bytes key, std::initializer_list<Bytes> message, uint8_t* mac);
 Secret hkdf_extract(size_t hash_size, Bytes salt, Bytes input);
-// HKDF-Expand-Label with an empty context; "tls13 " is put before the label. out: up to hash_size bytes.
-void hkdf_expand_label(size_t hash_size, Bytes secret, std::string_view label, MutableBytes out);
 
 }  // namespace viaduct::crypto

@@ -7,9 +7,9 @@
 
 #include "crypto-offload/aes_ni.h"
 #include "crypto-offload/chacha_masks.h"
-#include "crypto-offload/gcm_schedules.h"
 #include "crypto-offload/nonce.h"
 #include "crypto-offload/openssl_protector.h"
+#include "crypto-offload/schedule_cache.h"
 
 namespace viaduct::crypto {
 namespace {
@@ -36,43 +36,58 @@ struct GcmFunctions {
   aes_gcm_pre_t expand;
 };
 
+// A worker's expanded keys.
+struct Schedules {
+  explicit Schedules(size_t capacity) : packet(capacity), header(capacity) {}
+
+  ScheduleCache<gcm_key_data> packet;
+  ScheduleCache<aes_ni::Schedule> header;
+};
+
+// Small, because a connection has several and most connections are idle.
 class IpsecMbPacketKey final : public PacketKey {
  public:
-  IpsecMbPacketKey(const RawKeys& keys, GcmSchedules& schedules) : iv(keys.iv), schedules_(schedules) {
+  IpsecMbPacketKey(const RawKeys& keys, Schedules& schedules) : iv(keys.iv), schedules_(schedules) {
     aead = keys.aead;
     key.raw = keys.key;
   }
   ~IpsecMbPacketKey() override {
     OPENSSL_cleanse(iv.data(), iv.size());
-    schedules_.drop(key);
+    schedules_.packet.drop(key);
   }
 
   Nonce iv;
-  const GcmFunctions* functions = nullptr;  // null: ChaCha20-Poly1305
-  mutable GcmKey key;                       // of ChaCha20-Poly1305, only its raw bytes
-  std::unique_ptr<PacketKey> reference;     // set where OpenSSL does this key's work
+  mutable CachedKey key;  // of ChaCha20-Poly1305, only its raw bytes
 
  private:
-  GcmSchedules& schedules_;
+  Schedules& schedules_;
+};
+
+// OpenSSL does this key's work.
+class ReferenceKey final : public PacketKey {
+ public:
+  explicit ReferenceKey(std::unique_ptr<PacketKey> made) : key(std::move(made)) { aead = key->aead; }
+  std::unique_ptr<PacketKey> key;
 };
 
 class IpsecMbHeaderKey final : public HeaderKey {
  public:
-  explicit IpsecMbHeaderKey(const RawKeys& keys) {
+  IpsecMbHeaderKey(const RawKeys& keys, Schedules& schedules) : schedules_(schedules) {
     aead = keys.aead;
-    if (aead == Aead::kChaCha20Poly1305) {
-      std::memcpy(chacha_key(), keys.header_key.data(), kMaxKeySize);
-    } else {
-      aes_ni::expand({keys.header_key.data(), key_size(aead)}, schedule);
-    }
+    key.raw = keys.header_key;
   }
-  ~IpsecMbHeaderKey() override { OPENSSL_cleanse(&schedule, sizeof schedule); }
+  ~IpsecMbHeaderKey() override { schedules_.header.drop(key); }
 
-  // A ChaCha20 key stands where others have their first round keys.
-  uint8_t* chacha_key() { return schedule.round_keys[0].data(); }
-  const uint8_t* chacha_key() const { return schedule.round_keys[0].data(); }
+  bool is_expanded() const { return key.slot != CachedKey::kNowhere; }
+  const aes_ni::Schedule& schedule() const {
+    return schedules_.header.get(
+        key, [&](aes_ni::Schedule& out) { aes_ni::expand(Bytes(key.raw).first(key_size(aead)), out); });
+  }
 
-  aes_ni::Schedule schedule;
+  mutable CachedKey key;
+
+ private:
+  Schedules& schedules_;
 };
 
 // Lanes of one cipher that wait until there are enough of them, or no more come.
@@ -118,31 +133,25 @@ class IpsecMbProtector final : public PacketProtector {
   std::string_view name() const override { return name_; }
 
   std::unique_ptr<PacketKey> make_packet_key(const RawKeys& keys) override {
-    auto key = std::make_unique<IpsecMbPacketKey>(keys, schedules_);
-    if (keys.aead != Aead::kChaCha20Poly1305) {
-      key->functions = keys.aead == Aead::kAes128Gcm ? &gcm_128_ : &gcm_256_;
-      key->key.expand = key->functions->expand;
-    } else if (reference_) {
-      key->reference = reference_->make_packet_key(keys);
-    }
-    return key;
+    if (is_reference(keys.aead)) return std::make_unique<ReferenceKey>(reference_->make_packet_key(keys));
+    return std::make_unique<IpsecMbPacketKey>(keys, schedules_);
   }
 
   std::unique_ptr<HeaderKey> make_header_key(const RawKeys& keys) override {
-    return std::make_unique<IpsecMbHeaderKey>(keys);
+    return std::make_unique<IpsecMbHeaderKey>(keys, schedules_);
   }
 
   void seal(std::span<SealJob> jobs) override {
     for (size_t i = 0; i < jobs.size(); ++i) {
       prefetch_ahead(jobs, i);
-      const auto& key = key_of(jobs[i]);
-      if (key.functions != nullptr) {
-        seal_gcm(key, jobs[i]);
-      } else if (!key.reference) {
-        seal_chacha(key, jobs[i]);
+      SealJob& job = jobs[i];
+      if (job.key->aead != Aead::kChaCha20Poly1305) {
+        seal_gcm(key_of(job), job);
+      } else if (!reference_) {
+        seal_chacha(key_of(job), job);
       } else {
-        SealJob passed_on = jobs[i];
-        passed_on.key = key.reference.get();
+        SealJob passed_on = job;
+        passed_on.key = reference_of(job);
         reference_->seal({&passed_on, 1});
       }
     }
@@ -152,74 +161,111 @@ class IpsecMbProtector final : public PacketProtector {
     for (size_t i = 0; i < jobs.size(); ++i) {
       prefetch_ahead(jobs, i);
       OpenJob& job = jobs[i];
-      const auto& key = key_of(job);
-      if (key.reference) {
+      if (is_reference(job.key->aead)) {
         OpenJob passed_on = job;
-        passed_on.key = key.reference.get();
+        passed_on.key = reference_of(job);
         reference_->open({&passed_on, 1});
         job.ok = passed_on.ok;
         continue;
       }
-      job.ok = job.data.size() >= kTagSize && open_one(key, job);
+      job.ok = job.data.size() >= kTagSize && open_one(key_of(job), job);
       if (!job.ok) OPENSSL_cleanse(job.data.data(), job.data.size());
     }
   }
 
   void header_masks(std::span<MaskJob> jobs) override {
+    while (jobs.size() >= aes_ni::kLanes && mask_all_lanes(jobs.first<aes_ni::kLanes>())) {
+      jobs = jobs.subspan(aes_ni::kLanes);
+    }
+    mask_mixed(jobs);
+  }
+
+  ScheduleUse schedule_use() const override { return schedules_.packet.use(); }
+  ScheduleUse header_schedule_use() const override { return schedules_.header.use(); }
+
+ private:
+  // What bursts nearly always are: as many keys of one AES as there are lanes, all of them expanded. False for others.
+  bool mask_all_lanes(std::span<MaskJob, aes_ni::kLanes> jobs) {
+    const Aead aead = jobs[0].key->aead;
+    if (aead == Aead::kChaCha20Poly1305) return false;
+    aes_ni::Lane lanes[aes_ni::kLanes];
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      const auto& key = *static_cast<const IpsecMbHeaderKey*>(jobs[i].key);
+      if (key.aead != aead || !key.is_expanded()) return false;
+      lanes[i] = {&schedules_.header.get(key.key), jobs[i].sample, jobs[i].mask.data()};
+    }
+    aes_ni::encrypt_to_masks(lanes, aes_ni::kLanes);
+    return true;
+  }
+
+  void mask_mixed(std::span<MaskJob> jobs) {
     AesLanes aes_128;
     AesLanes aes_256;
     ChaChaLanes chacha;
     for (MaskJob& job : jobs) {
       const auto& key = *static_cast<const IpsecMbHeaderKey*>(job.key);
-      if (key.aead == Aead::kAes128Gcm) {
-        aes_128.add({&key.schedule, job.sample, job.mask.data()});
-      } else if (key.aead == Aead::kAes256Gcm) {
-        aes_256.add({&key.schedule, job.sample, job.mask.data()});
-      } else {
-        chacha.add({key.chacha_key(), job.sample, job.mask.data()});
+      if (key.aead == Aead::kChaCha20Poly1305) {
+        chacha.add({key.key.raw.data(), job.sample, job.mask.data()});
+        continue;
       }
+      if (!key.is_expanded()) [[unlikely]] {  // which may take another key's place
+        aes_128.flush();
+        aes_256.flush();
+      }
+      (key.aead == Aead::kAes128Gcm ? aes_128 : aes_256).add({&key.schedule(), job.sample, job.mask.data()});
     }
     aes_128.flush();
     aes_256.flush();
     chacha.flush();
   }
 
-  ScheduleUse schedule_use() const override { return schedules_.use(); }
+  // Round keys and the powers of the hash key that a small packet needs.
+  static constexpr size_t kPrefetched = 512;
 
- private:
+  bool is_reference(Aead aead) const { return reference_ && aead == Aead::kChaCha20Poly1305; }
   template <class Job>
   static const IpsecMbPacketKey& key_of(const Job& job) {
     return *static_cast<const IpsecMbPacketKey*>(job.key);
+  }
+  template <class Job>
+  static const PacketKey* reference_of(const Job& job) {
+    return static_cast<const ReferenceKey*>(job.key)->key.get();
+  }
+  const GcmFunctions& functions(Aead aead) const { return aead == Aead::kAes128Gcm ? gcm_128_ : gcm_256_; }
+  const gcm_key_data& schedule(const IpsecMbPacketKey& key, const GcmFunctions& gcm) {
+    return schedules_.packet.get(key.key, [&](gcm_key_data& out) { gcm.expand(key.key.raw.data(), &out); });
   }
 
   // While one packet is worked on, the expanded key of the next comes from memory, and the key of the one after it.
   template <class Job>
   void prefetch_ahead(std::span<Job> jobs, size_t i) const {
-    if (i + 2 < jobs.size()) __builtin_prefetch(&key_of(jobs[i + 2]).key.slot);
-    if (i + 1 < jobs.size()) schedules_.prefetch(key_of(jobs[i + 1]).key);
+    if (i + 2 < jobs.size()) __builtin_prefetch(jobs[i + 2].key);
+    if (i + 1 < jobs.size() && !is_reference(jobs[i + 1].key->aead)) {
+      schedules_.packet.prefetch(key_of(jobs[i + 1]).key, kPrefetched);
+    }
   }
 
   void seal_gcm(const IpsecMbPacketKey& key, const SealJob& job) {
-    const GcmFunctions& gcm = *key.functions;
-    const gcm_key_data& schedule = schedules_.get(key.key);
+    const GcmFunctions& gcm = functions(key.aead);
+    const gcm_key_data& expanded = schedule(key, gcm);
     const Nonce nonce = make_nonce(key.iv, job.packet_number);
     const size_t size = job.in[0].size() + job.in[1].size() + job.in[2].size();
     const bool one_span = size == job.in[0].size();
     if (one_span || size <= gather_limit_) {
       const uint8_t* text = not_null(job.in[0]);
       if (!one_span) text = gather(job);
-      gcm.encrypt(&schedule, &gcm_context_, job.out, text, size, nonce.data(), not_null(job.associated_data),
+      gcm.encrypt(&expanded, &gcm_context_, job.out, text, size, nonce.data(), not_null(job.associated_data),
                   job.associated_data.size(), job.out + size, kTagSize);
       return;
     }
-    gcm.init(&schedule, &gcm_context_, nonce.data(), not_null(job.associated_data), job.associated_data.size());
+    gcm.init(&expanded, &gcm_context_, nonce.data(), not_null(job.associated_data), job.associated_data.size());
     uint8_t* out = job.out;
     for (const Bytes span : job.in) {
       if (span.empty()) continue;
-      gcm.encrypt_update(&schedule, &gcm_context_, out, span.data(), span.size());
+      gcm.encrypt_update(&expanded, &gcm_context_, out, span.data(), span.size());
       out += span.size();
     }
-    gcm.encrypt_finalize(&schedule, &gcm_context_, out, kTagSize);
+    gcm.encrypt_finalize(&expanded, &gcm_context_, out, kTagSize);
   }
 
   // Puts the spans together at `out`.
@@ -252,9 +298,10 @@ class IpsecMbProtector final : public PacketProtector {
     const MutableBytes text = job.data.first(job.data.size() - kTagSize);
     const Bytes aad = job.associated_data;
     uint8_t tag[kTagSize];
-    if (key.functions != nullptr) {
-      key.functions->decrypt(&schedules_.get(key.key), &gcm_context_, text.data(), text.data(), text.size(),
-                             nonce.data(), not_null(aad), aad.size(), tag, kTagSize);
+    if (key.aead != Aead::kChaCha20Poly1305) {
+      const GcmFunctions& gcm = functions(key.aead);
+      gcm.decrypt(&schedule(key, gcm), &gcm_context_, text.data(), text.data(), text.size(), nonce.data(),
+                  not_null(aad), aad.size(), tag, kTagSize);
     } else {
       const uint8_t* raw = key.key.raw.data();
       IMB_CHACHA20_POLY1305_INIT(manager_.get(), raw, &chacha_context_, nonce.data(), not_null(aad), aad.size());
@@ -268,7 +315,7 @@ class IpsecMbProtector final : public PacketProtector {
 
   Manager manager_;
   std::string_view name_;
-  GcmSchedules schedules_;
+  Schedules schedules_;
   size_t gather_limit_;
   GcmFunctions gcm_128_;
   GcmFunctions gcm_256_;

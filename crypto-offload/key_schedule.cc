@@ -46,9 +46,9 @@ const VersionConstants& constants(uint32_t version) {
   return version == kQuicVersion2 ? kVersion2Constants : kVersion1Constants;
 }
 
-Secret initial_secret_of(Bytes common, std::string_view label) {
+Secret initial_secret_of(const HmacKey& common, std::string_view label) {
   Secret secret;
-  hkdf_expand_label(kSha256Size, common, label, secret.resize(kSha256Size));
+  common.expand_label(label, secret.resize(kSha256Size));
   return secret;
 }
 
@@ -58,7 +58,8 @@ RawKeys::~RawKeys() { OPENSSL_cleanse(this, sizeof *this); }
 
 InitialSecrets initial_secrets(uint32_t version, Bytes destination_connection_id) {
   const Secret common = hkdf_extract(kSha256Size, constants(version).salt, destination_connection_id);
-  return {initial_secret_of(common.bytes(), "client in"), initial_secret_of(common.bytes(), "server in")};
+  const HmacKey hashed(kSha256Size, common.bytes());
+  return {initial_secret_of(hashed, "client in"), initial_secret_of(hashed, "server in")};
 }
 
 RawKeys derive_keys(uint32_t version, Aead aead, Bytes secret) {
@@ -66,23 +67,26 @@ RawKeys derive_keys(uint32_t version, Aead aead, Bytes secret) {
   const size_t size = key_size(aead);
   RawKeys keys;
   keys.aead = aead;
-  hkdf_expand_label(secret.size(), secret, c.key_label, {keys.key.data(), size});
-  hkdf_expand_label(secret.size(), secret, c.iv_label, keys.iv);
-  hkdf_expand_label(secret.size(), secret, c.header_label, {keys.header_key.data(), size});
+  const HmacKey hashed(secret.size(), secret);
+  hashed.expand_label(c.key_label, {keys.key.data(), size});
+  hashed.expand_label(c.iv_label, keys.iv);
+  hashed.expand_label(c.header_label, {keys.header_key.data(), size});
   return keys;
 }
 
 Secret next_secret(uint32_t version, Bytes secret) {
   Secret next;
-  hkdf_expand_label(secret.size(), secret, constants(version).update_label, next.resize(secret.size()));
+  HmacKey(secret.size(), secret).expand_label(constants(version).update_label, next.resize(secret.size()));
   return next;
 }
 
-RawKeys derive_next_keys(uint32_t version, const RawKeys& current, Bytes next_secret) {
+RawKeys derive_next_keys(uint32_t version, Aead aead, Bytes next_secret) {
   const VersionConstants& c = constants(version);
-  RawKeys keys = current;
-  hkdf_expand_label(next_secret.size(), next_secret, c.key_label, {keys.key.data(), key_size(keys.aead)});
-  hkdf_expand_label(next_secret.size(), next_secret, c.iv_label, keys.iv);
+  RawKeys keys;
+  keys.aead = aead;
+  const HmacKey hashed(next_secret.size(), next_secret);
+  hashed.expand_label(c.key_label, {keys.key.data(), key_size(aead)});
+  hashed.expand_label(c.iv_label, keys.iv);
   return keys;
 }
 

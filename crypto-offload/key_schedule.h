@@ -28,8 +28,8 @@ InitialSecrets initial_secrets(uint32_t version, Bytes destination_connection_id
 RawKeys derive_keys(uint32_t version, Aead aead, Bytes secret);
 // The secret of the next key phase (RFC 9001 section 6.1).
 Secret next_secret(uint32_t version, Bytes secret);
-// The keys of the next phase. The header key stays as it was: a key update does not change it.
-RawKeys derive_next_keys(uint32_t version, const RawKeys& current, Bytes next_secret);
+// The packet key of the next phase. The header key is not among them: it stays what it was.
+RawKeys derive_next_keys(uint32_t version, Aead aead, Bytes next_secret);
 
 // Integrity of Retry packets (RFC 9001 section 5.8). retry: the packet without its tag.
 using RetryTag = std::array<uint8_t, kTagSize>;

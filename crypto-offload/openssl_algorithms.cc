@@ -11,7 +11,6 @@ const OpensslAlgorithms& openssl_algorithms() {
       .aes_256_ecb = EVP_CIPHER_fetch(nullptr, "AES-256-ECB", nullptr),
       .aes_256_cbc = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr),
       .chacha20 = EVP_CIPHER_fetch(nullptr, "ChaCha20", nullptr),
-      .hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr),
   };
   return algorithms;
 }

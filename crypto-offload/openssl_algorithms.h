@@ -17,7 +17,6 @@ struct OpensslAlgorithms {
   EVP_CIPHER* aes_256_ecb;
   EVP_CIPHER* aes_256_cbc;
   EVP_CIPHER* chacha20;
-  EVP_MAC* hmac;
 
   EVP_CIPHER* aead(Aead aead) const {
     if (aead == Aead::kAes128Gcm) return aes_128_gcm;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto-offload/pem_files.h"
+#include "crypto-offload/tls_kdf_provider.h"
 
 namespace viaduct::crypto {
 namespace {
@@ -11,7 +12,7 @@ constexpr const char* kDefaultCiphers = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_
 
 }  // namespace
 
-OpensslContext::OpensslContext(const SSL_METHOD* method) : context_(SSL_CTX_new(method)) {
+OpensslContext::OpensslContext(const SSL_METHOD* method) : context_(SSL_CTX_new_ex(nullptr, tls_kdf_query(), method)) {
   SSL_CTX_set_app_data(context_.get(), this);
 }
 

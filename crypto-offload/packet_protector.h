@@ -74,7 +74,9 @@ struct ScheduleUse {
 };
 
 struct ProtectorOptions {
-  size_t schedules = 4096;  // places for expanded keys, 1,280 bytes each where the provider keeps them apart
+  // Places for expanded packet keys, 1,280 bytes each, and as many for header keys, 256 bytes each, where the provider
+  // keeps them apart.
+  size_t schedules = 4096;
 };
 
 // One worker's packet protection. Calls are that worker's alone. The keys that it made go before it.
@@ -92,8 +94,9 @@ class PacketProtector {
   virtual void open(std::span<OpenJob> jobs) = 0;
   virtual void header_masks(std::span<MaskJob> jobs) = 0;
 
-  // All zero where the provider keeps every key expanded.
-  virtual ScheduleUse schedule_use() const { return {}; }
+  // All zero where the provider keeps every key expanded. Any thread.
+  virtual ScheduleUse schedule_use() const { return {}; }         // of packet keys
+  virtual ScheduleUse header_schedule_use() const { return {}; }  // of header keys
 };
 
 // The named provider, or with an empty name the best one that this CPU has and whose self-test passes.

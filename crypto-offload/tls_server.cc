@@ -24,9 +24,7 @@ class OpensslServer final : public OpensslContext {
   bool configure(const TlsServerOptions& options, std::string& error);
 
   std::unique_ptr<TlsSession> accept(Bytes transport_parameters) override;
-  void use_certificates(std::shared_ptr<const CertificateStore> certificates) override {
-    certificates_ = std::move(certificates);
-  }
+  void use_certificates(std::shared_ptr<const CertificateStore> certificates) override;
 
  private:
   static OpensslServer& of(const SSL* ssl) { return static_cast<OpensslServer&>(OpensslContext::of(ssl)); }
@@ -46,7 +44,17 @@ class OpensslServer final : public OpensslContext {
 
   void configure_tickets(const TlsServerOptions& options);
 
+  // What was chosen for a name that was asked for lately.
+  struct Chosen {
+    std::string name;
+    CertificateStore::Choice choice;
+  };
+  static constexpr size_t kChosenNames = 64;
+  const CertificateStore::Choice& choice_for(const char* name);
+
   std::shared_ptr<const CertificateStore> certificates_;
+  bool context_has_certificates_ = false;  // those for clients that give no name
+  std::array<Chosen, kChosenNames> chosen_;
   std::shared_ptr<const TicketKeys> ticket_keys_;
   bool early_data_ = false;
   std::string early_data_context_;
@@ -57,8 +65,9 @@ bool OpensslServer::configure(const TlsServerOptions& options, std::string& erro
   if (!OpensslContext::configure(options.alpn, options.ciphers, options.groups, options.key_log_file, error)) {
     return false;
   }
-  certificates_ = load_certificates(options, error);
-  if (!certificates_) return false;
+  auto certificates = load_certificates(options, error);
+  if (!certificates) return false;
+  use_certificates(std::move(certificates));
   SSL_CTX_set_options(context(), SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_client_hello_cb(context(), &check_client_hello, nullptr);
   SSL_CTX_set_cert_cb(context(), &choose_certificate, nullptr);
@@ -109,8 +118,28 @@ int OpensslServer::check_client_hello(SSL* ssl, int* alert, void*) {
   return SSL_CLIENT_HELLO_ERROR;
 }
 
+void OpensslServer::use_certificates(std::shared_ptr<const CertificateStore> certificates) {
+  certificates_ = std::move(certificates);
+  context_has_certificates_ = certificates_->apply(certificates_->choice_without_name(), context());
+  ERR_clear_error();
+  chosen_ = {};
+}
+
+// A handshake has its context's certificates to begin with; giving it others takes some tens of microseconds.
 int OpensslServer::choose_certificate(SSL* ssl, void*) {
-  return of(ssl).certificates_->apply(ssl, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) ? 1 : 0;
+  OpensslServer& server = of(ssl);
+  const CertificateStore::Choice& choice = server.choice_for(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+  if (server.context_has_certificates_ && choice == server.certificates_->choice_without_name()) return 1;
+  return server.certificates_->apply(choice, ssl) ? 1 : 0;
+}
+
+const CertificateStore::Choice& OpensslServer::choice_for(const char* name) {
+  if (name == nullptr) return certificates_->choice_without_name();
+  const std::string_view wanted(name);
+  const Bytes bytes(reinterpret_cast<const uint8_t*>(wanted.data()), wanted.size());
+  Chosen& chosen = chosen_[siphash24(SipKey{}, bytes) % kChosenNames];
+  if (chosen.name != wanted || chosen.choice.empty()) chosen = {std::string(wanted), certificates_->choose(name)};
+  return chosen.choice;
 }
 
 int OpensslServer::choose_alpn(SSL* ssl, const uint8_t** chosen, uint8_t* chosen_size, const uint8_t* offered,

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,8 @@ struct TlsMessage {
   Bytes bytes;
 };
 
-// One handshake. Owned by one connection; all calls are its worker's. Work is done inside provide()
-// and start(); poll() then hands out what came of it, in order.
+// One handshake. Owned by one connection; all calls are its worker's. Work is done inside provide() and start(), or on
+// another lcore after them; poll() then hands out what came of it, in order.
 class TlsSession {
  public:
   virtual ~TlsSession() = default;
@@ -52,6 +53,8 @@ class TlsSession {
   virtual void provide(EncryptionLevel level, Bytes bytes) = 0;
   // The next message; false where there is none.
   virtual bool poll(TlsMessage& message) = 0;
+  // What TlsContext::ready() is to call this session.
+  virtual void set_owner(uint64_t) {}
 };
 
 class CertificateStore;
@@ -70,6 +73,11 @@ class TlsContext {
                                               Bytes session) = 0;
   // Server: handshakes that begin from now on use these; for certificates that changed.
   virtual void use_certificates(std::shared_ptr<const CertificateStore>) {}
+
+  // Where work is done elsewhere: takes the owners of sessions that have something to poll, as many as fit; the number.
+  virtual size_t ready(std::span<uint64_t>) { return 0; }
+  // Whether ready() would find something.
+  virtual bool has_ready() const { return false; }
 };
 
 struct CertificateFiles {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/siphash.h"
 #include "crypto-offload/nonce.h"
 
 // A token: kind (1 octet), generation of its key modulo 256 (1), nonce (12); sealed: expiry in
@@ -15,6 +16,10 @@ constexpr size_t kPrefixSize = kHeaderSize + kIvSize;
 constexpr size_t kExpirySize = sizeof(uint64_t);
 static_assert(TokenSealer::kOverhead == kPrefixSize + kExpirySize + kTagSize);
 
+constexpr int64_t kNsPerSecond = 1'000'000'000;
+constexpr int64_t kLongestMemory = 180 * 24 * 3600;
+constexpr int64_t seconds_of(Duration duration) { return duration.ns() / kNsPerSecond; }
+
 void update(EVP_CIPHER_CTX* context, uint8_t* out, Bytes in) {
   int written = 0;
   if (!in.empty()) EVP_CipherUpdate(context, out, &written, in.data(), static_cast<int>(in.size()));
@@ -23,7 +28,9 @@ void update(EVP_CIPHER_CTX* context, uint8_t* out, Bytes in) {
 }  // namespace
 
 TokenSealer::TokenSealer(Bytes secret, Duration key_life)
-    : secret_(secret), key_life_(std::max(key_life, Duration::nanoseconds(1))) {
+    : secret_(secret),
+      key_life_(std::max(key_life, Duration::nanoseconds(1))),
+      used_(kRemembered, 0, std::min(seconds_of(key_life_) + 1, kLongestMemory)) {
   for (Key& key : keys_) key.context.reset(EVP_CIPHER_CTX_new());
 }
 
@@ -77,8 +84,18 @@ OpenedToken TokenSealer::open(Bytes token, Bytes bound_to, Instant now) {
   ByteReader reader(Bytes(opened_).first(sealed.size()));
   const auto expiry = static_cast<int64_t>(reader.u64());
   opened.state = now.ns() > expiry ? TokenState::kExpired : TokenState::kGood;
+  // A Retry token is bound to one attempt to connect already, and comes with each of its first packets.
+  if (opened.state == TokenState::kGood && opened.kind == TokenKind::kNewToken &&
+      !is_first_use(token.subspan(kHeaderSize, kIvSize), now)) {
+    opened.state = TokenState::kUsed;
+  }
   if (opened.state == TokenState::kGood) opened.contents = reader.rest();
   return opened;
+}
+
+// The nonce is random, so it stands for the token.
+bool TokenSealer::is_first_use(Bytes nonce, Instant now) {
+  return used_.is_new(siphash24(SipKey{}, nonce), now.ns() / kNsPerSecond);
 }
 
 EVP_CIPHER_CTX* TokenSealer::key_of(int64_t generation) {

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "crypto-offload/hkdf.h"
 #include "crypto-offload/openssl_algorithms.h"
+#include "crypto-offload/replay_window.h"
 
 namespace viaduct::crypto {
 
@@ -19,6 +20,7 @@ enum class TokenKind : uint8_t { kRetry = 1, kNewToken = 2 };
 enum class TokenState : uint8_t {
   kGood,
   kExpired,  // ours, but too old
+  kUsed,     // a NEW_TOKEN token that came before (RFC 9000 section 8.1.4)
   kForged,   // not ours, bound to something else, or of keys that are gone
 };
 
@@ -30,7 +32,8 @@ struct OpenedToken {
 
 // Seals with AES-256-GCM under keys that are made from one secret and the time, so that all who share the secret and
 // a clock open each other's tokens without exchanging keys. A key is used for `key_life`; no token lives longer. A
-// clock that is up to one key_life ahead or behind still opens. One thread.
+// clock that is up to one key_life ahead or behind still opens. A NEW_TOKEN token is good once at each sealer, which
+// remembers kRemembered of them and takes those beyond for used. One thread.
 // meets RFC 9000 8.1.1-1 8.1.3-3 8.1.3-5 8.1.4-1 8.1.4-2 8.1.4-3 8.1.4-4
 class TokenSealer {
  public:
@@ -38,6 +41,7 @@ class TokenSealer {
   // What a token is longer than its contents.
   static constexpr size_t kOverhead = 38;
   static constexpr size_t kMaxContents = 64;
+  static constexpr size_t kRemembered = 1 << 14;
 
   TokenSealer(Bytes secret, Duration key_life);
 
@@ -59,8 +63,11 @@ class TokenSealer {
   EVP_CIPHER_CTX* key_of(int64_t generation);
   int64_t generation_at(Instant now) const { return now.ns() / key_life_.ns(); }
 
+  bool is_first_use(Bytes nonce, Instant now);
+
   Secret secret_;
   Duration key_life_;
+  ReplayWindow used_;
   std::array<Key, kKeys> keys_;
   std::array<uint8_t, kMaxContents + sizeof(uint64_t)> opened_{};
 };

@@ -136,6 +136,7 @@ void read_all(TableReader& top, Config& config) {
   static constexpr std::string_view kIdle[] = {"adaptive", "poll"};
   static constexpr std::string_view kPinning[] = {"auto", "always", "never"};
   top.number("workers", config.workers, 1, 64);
+  top.number("handshake_workers", config.handshake_workers, 0, 64);
   top.number("listen", config.listen_port, 1, 65535);
   if (const auto idle = top.choice("idle", kIdle)) {
     config.idle = *idle == 0 ? IdlePolicy::kAdaptive : IdlePolicy::kPoll;

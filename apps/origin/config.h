@@ -21,6 +21,7 @@ namespace viaduct::origin {
 // What the file says, with our defaults for what it does not. apps/origin/viaduct-origin.toml explains each key.
 struct Config {
   unsigned workers = 1;
+  unsigned handshake_workers = 0;
   bool pin_always = false;
   bool pin_never = false;
   uint16_t listen_port = 443;

@@ -60,7 +60,7 @@ class OriginHandler {
   const Site& site() const { return site_; }
   const ContentClient& content() const { return content_; }
   const ChunkPool& chunks() const { return chunks_; }
-  std::string_view protector_name() const { return protector_->name(); }
+  const crypto::PacketProtector& protector() const { return *protector_; }
 
  private:
   OriginHandler(const Config& config, SharedState& shared, ContentLoader& loader, unsigned worker,

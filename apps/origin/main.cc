@@ -98,6 +98,8 @@ int run(const Options& options) {
   for (const std::string& argument : options.eal_arguments) config->eal.extra_arguments.push_back(argument);
   if (options.explain_placement) {
     std::cout << plan_workers(*config).explain();
+    if (config->handshake_workers > 0)
+      std::cout << std::format("workers from {} on do handshakes for the others\n", config->workers);
     return 0;
   }
   if (const std::string problem = check_files(*config, !options.self_signed_name.empty()); !problem.empty())

@@ -5,6 +5,7 @@
 #include <format>
 
 #include "base/log.h"
+#include "crypto-offload/ticket_keys.h"
 
 namespace viaduct::origin {
 namespace {
@@ -15,18 +16,22 @@ constexpr Duration kTendInterval = Duration::milliseconds(100);
 // How long connections may take to say goodbye after the drain.
 constexpr Duration kCloseLimit = Duration::seconds(5);
 
-std::unique_ptr<crypto::TlsContext> make_tls(const Config& config, std::string& error) {
+// Contexts resume each other's sessions, because a client that comes again meets any of them.
+std::unique_ptr<crypto::TlsContext> make_tls(const Config& config,
+                                             const std::shared_ptr<const crypto::TicketKeys>& ticket_keys,
+                                             std::string& error) {
   return crypto::make_tls_server({.certificate_file = config.certificate_file,
                                   .private_key_file = config.key_file,
                                   .alpn = config.alpn,
-                                  .key_log_file = config.key_log_file},
+                                  .key_log_file = config.key_log_file,
+                                  .ticket_keys = ticket_keys},
                                  error);
 }
 
 }  // namespace
 
 net::Placement plan_workers(const Config& config) {
-  return net::plan_placement({.workers = config.workers,
+  return net::plan_placement({.workers = config.workers + config.handshake_workers,
                               .devices = {config.device.interface, config.device.pci_address},
                               .always_pin = config.pin_always,
                               .never_pin = config.pin_never});
@@ -34,7 +39,8 @@ net::Placement plan_workers(const Config& config) {
 
 std::expected<std::unique_ptr<Program>, std::string> Program::start(const Config& config) {
   std::unique_ptr<Program> program(new Program(config));
-  for (auto step : {&Program::open_device, &Program::make_workers, &Program::start_workers}) {
+  for (auto step :
+       {&Program::open_device, &Program::make_handshake_workers, &Program::make_workers, &Program::start_workers}) {
     std::string problem = (program.get()->*step)();
     if (!problem.empty()) return std::unexpected(std::move(problem));
   }
@@ -51,13 +57,35 @@ std::string Program::open_device() {
   return {};
 }
 
+std::string Program::make_handshake_workers() {
+  hand_off_ = std::make_unique<HandOff>(config_.workers, kHandOffRing);
+  ticket_keys_ = crypto::TicketKeys::make();
+  if (config_.handshake_workers == 0) return {};
+  std::vector<std::unique_ptr<crypto::TlsContext>> contexts;
+  for (unsigned i = 0; i < config_.handshake_workers; ++i) {
+    std::string error;
+    contexts.push_back(make_tls(config_, ticket_keys_, error));
+    if (!contexts.back()) return error;
+  }
+  handshake_pool_ =
+      std::make_unique<crypto::HandshakePool>(std::move(contexts), config_.workers, config_.transport.max_half_open,
+                                              [this](unsigned worker) { hand_off_->nudge(worker); });
+  return {};
+}
+
+std::unique_ptr<crypto::TlsContext> Program::make_worker_tls(unsigned index, Worker& worker, std::string& error) {
+  if (!handshake_pool_) return make_tls(config_, ticket_keys_, error);
+  auto remote = handshake_pool_->context_for(index);
+  worker.handshakes = remote.get();
+  return remote;
+}
+
 std::string Program::make_workers() {
   Random random = Random::from_system();
   random.fill({reinterpret_cast<uint8_t*>(&shared_.shard_secret), sizeof shared_.shard_secret});
   random.fill(shared_.stateless_reset_key);
   loader_ = std::make_unique<ContentLoader>(config_.content, config_.workers);
   if (std::string problem = loader_->open_root(); !problem.empty()) return "content.root: " + problem;
-  hand_off_ = std::make_unique<HandOff>(config_.workers, kHandOffRing);
   for (unsigned i = 0; i < config_.workers; ++i) {
     Worker worker;
     worker.port = std::make_unique<net::UdpPort>(device_->queue(i), *interface_);
@@ -65,7 +93,7 @@ std::string Program::make_workers() {
         std::min({config_.transport.max_udp_payload, worker.port->max_payload4(), worker.port->max_payload6()});
     config_.transport.max_receive_payload = worker.port->max_payload4();
     std::string error;
-    auto tls = make_tls(config_, error);
+    auto tls = make_worker_tls(i, worker, error);
     if (!tls) return error;
     worker.meter = std::make_unique<StageMeter>();
     worker.handler = OriginHandler::make(config_, shared_, *loader_, i, std::move(tls), *worker.meter, error);
@@ -80,7 +108,15 @@ std::string Program::make_workers() {
 
 std::string Program::start_workers() {
   loader_->start([this](unsigned worker) { hand_off_->nudge(worker); });
-  return threads_.start(plan_workers(config_), "worker", [this](unsigned i) { workers_[i].loop->run(stop_); });
+  return threads_.start(plan_workers(config_), "worker", [this](unsigned i) { run_thread(i); });
+}
+
+void Program::run_thread(unsigned index) {
+  if (index < config_.workers) {
+    workers_[index].loop->run(stop_);
+  } else {
+    handshake_pool_->run(index - config_.workers, stop_);
+  }
 }
 
 Program::~Program() {
@@ -152,6 +188,7 @@ void Program::stop() {
   capture_.reset();
   stop_.store(true, std::memory_order_release);
   for (Worker& worker : workers_) worker.port->wake();
+  if (handshake_pool_) handshake_pool_->wake();
   threads_.join();
   for (Worker& worker : workers_) worker.loop->drain();
   loader_->stop();

@@ -14,6 +14,7 @@
 #include "base/hand_off.h"
 #include "base/snapshot.h"
 #include "base/worker_loop.h"
+#include "crypto-offload/handshake_pool.h"
 #include "pmd-glue/capture.h"
 #include "pmd-glue/device.h"
 #include "pmd-glue/ip_interface.h"
@@ -23,7 +24,7 @@
 
 namespace viaduct::origin {
 
-// The plan of which CPU each worker runs on.
+// The plan of which CPU each worker runs on, handshake workers last.
 net::Placement plan_workers(const Config& config);
 
 class Program {
@@ -47,11 +48,14 @@ class Program {
     std::unique_ptr<net::UdpPort> port;
     std::unique_ptr<StageMeter> meter;
     std::unique_ptr<OriginHandler> handler;
+    const crypto::RemoteTlsContext* handshakes = nullptr;  // where handshake workers do its TLS
     std::unique_ptr<WorkerLoop<net::UdpPort, OriginHandler>> loop;
   };
   const std::vector<Worker>& workers() const { return workers_; }
   const net::Device& device() const { return *device_; }
   const ContentLoader& loader() const { return *loader_; }
+  // Null where workers do their own TLS.
+  const crypto::HandshakePool* handshake_pool() const { return handshake_pool_.get(); }
   const Config& config() const { return config_; }
 
   // A capture that somebody asked for. The control thread carries it out.
@@ -72,6 +76,9 @@ class Program {
   explicit Program(const Config& config) : config_(config) {}
   std::string open_device();
   std::string make_workers();
+  std::string make_handshake_workers();
+  std::unique_ptr<crypto::TlsContext> make_worker_tls(unsigned index, Worker& worker, std::string& error);
+  void run_thread(unsigned index);
   std::string start_workers();
   void set_phase(SharedState::Phase phase);
   bool wait_for_signal(Duration longest);
@@ -89,7 +96,9 @@ class Program {
   std::unique_ptr<net::IpInterface> interface_;
   std::unique_ptr<ContentLoader> loader_;
   std::unique_ptr<HandOff> hand_off_;
+  std::shared_ptr<const crypto::TicketKeys> ticket_keys_;
   Quiescence quiescence_;
+  std::unique_ptr<crypto::HandshakePool> handshake_pool_;
   std::vector<Worker> workers_;
   std::atomic<bool> stop_{false};
   net::Workers threads_;

@@ -218,6 +218,28 @@ void tell_content(Program& program, std::string_view, TelemetryAnswer& answer) {
   answer.add("segment_bytes", loader.store().segment_size());
 }
 
+void tell_crypto(Program& program, std::string_view, TelemetryAnswer& answer) {
+  answer.add("protector", std::string(program.workers().front().handler->protector().name()));
+  PoolSum sum;
+  uint64_t expanded = 0;
+  for (const Program::Worker& worker : program.workers()) {
+    const auto add = [&](const char* name, const crypto::ScheduleUse& use) {
+      sum.add(name, use.used, use.high_water, use.capacity, use.evicted);
+      expanded += use.expanded;
+    };
+    add("key_schedules", worker.handler->protector().schedule_use());
+    add("header_key_schedules", worker.handler->protector().header_schedule_use());
+    if (!worker.handshakes) continue;
+    const PoolUse& handed = worker.handshakes->use();
+    sum.add("handshakes_handed_over", handed.used(), handed.high_water(), program.config().transport.max_half_open,
+            handed.refused());
+  }
+  sum.answer(answer);
+  answer.add("key_schedules_expanded", expanded);
+  answer.add("handshake_workers", program.config().handshake_workers);
+  if (program.handshake_pool()) answer.add("handshake_steps", program.handshake_pool()->steps());
+}
+
 // "FILE,SECONDS" starts a capture; without a parameter: how the last one went.
 void capture(Program& program, std::string_view parameter, TelemetryAnswer& answer) {
   if (!parameter.empty()) {
@@ -264,6 +286,8 @@ std::string publish_telemetry(Program& program) {
       {"stages", "Cycles that the workers spent in each stage of their loop, and how many packets passed", tell_stages},
       {"connections", "Connections and packets of the transport", tell_connections},
       {"pools", "Use of every bounded pool", tell_pools},
+      {"crypto", "Who protects packets, its expanded keys (refused: evicted), and handshakes on other threads",
+       tell_crypto},
       {"http", "Requests by status, and how requests and connections ended", tell_http},
       {"content", "The content store and its loader", tell_content},
       {"capture", "Writes frames to a pcapng file. Parameters: FILE,SECONDS; none: how the last capture went", capture},

@@ -71,6 +71,7 @@ bool Connection::start(ConnectionHandle handle, const ConnectionStart& start, Le
     if (handshake_->tls) handshake_->tls->start();
   }
   if (!handshake_->tls) return false;
+  handshake_->tls->set_owner(owner_of(handle));
   schedule(now);
   return true;
 }

@@ -8,6 +8,7 @@
 
 #include "base/packet.h"
 #include "crypto-offload/tls_session.h"
+#include "engine/app_channel.h"
 #include "engine/connection/packet_keys.h"
 #include "engine/recovery/packet_space.h"
 #include "engine/stream/crypto_stream.h"
@@ -48,6 +49,12 @@ struct Handshake {
   std::array<DeferredDatagram, kMaxDeferred> deferred;
   size_t deferred_count = 0;
 };
+
+// What a TLS session calls its connection, and back.
+constexpr uint64_t owner_of(ConnectionHandle handle) { return uint64_t{handle.generation} << 32 | handle.index; }
+constexpr ConnectionHandle handle_of_owner(uint64_t owner) {
+  return {static_cast<uint32_t>(owner), static_cast<uint32_t>(owner >> 32)};
+}
 
 // The level of CRYPTO that a packet number space carries, and back.
 constexpr crypto::EncryptionLevel level_of(PacketSpace space) {

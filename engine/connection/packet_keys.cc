@@ -1,20 +1,9 @@
 #include "engine/connection/packet_keys.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace viaduct::quic {
-namespace {
-
-// RFC 9001 section 6.6: packets that one key may seal. ChaCha20-Poly1305 has no limit that could be reached.
-constexpr uint64_t kSealLimit = uint64_t{1} << 23;
-
-// RFC 9001 section 6.6: packets that may fail to open over a connection's life.
-constexpr uint64_t open_failure_limit(crypto::Aead aead) {
-  return uint64_t{1} << (aead == crypto::Aead::kChaCha20Poly1305 ? 36 : 52);
-}
-
-}  // namespace
-
 void LevelKeys::install(crypto::Direction direction, const crypto::RawKeys& keys, crypto::PacketProtector& protector) {
   const bool reading = direction == crypto::Direction::kRead;
   (reading ? read : write) = protector.make_packet_key(keys);
@@ -24,15 +13,15 @@ void LevelKeys::install(crypto::Direction direction, const crypto::RawKeys& keys
 void OneRttKeys::install(crypto::Direction direction, uint32_t version, crypto::Aead aead, Bytes secret,
                          crypto::PacketProtector& protector) {
   version_ = version;
+  limits_ = crypto::AeadLimits(aead);
   Half& half = direction == crypto::Direction::kRead ? read_ : write_;
-  half.raw = crypto::derive_keys(version, aead, secret);
+  const crypto::RawKeys raw = crypto::derive_keys(version, aead, secret);
   half.secret = crypto::Secret(secret);
-  half.key = protector.make_packet_key(half.raw);
-  half.header = protector.make_header_key(half.raw);
+  half.key = protector.make_packet_key(raw);
+  half.header = protector.make_header_key(raw);
   if (direction == crypto::Direction::kRead) {
     read_.secret = crypto::next_secret(version_, read_.secret.bytes());
-    read_.raw = crypto::derive_next_keys(version_, read_.raw, read_.secret.bytes());
-    next_read_ = protector.make_packet_key(read_.raw);
+    next_read_ = make_next(read_, protector);
   }
 }
 
@@ -66,17 +55,19 @@ void OneRttKeys::advance_read(crypto::PacketProtector& protector) {
   read_.key = std::move(next_read_);
   read_.phase = !read_.phase;
   read_.secret = crypto::next_secret(version_, read_.secret.bytes());
-  read_.raw = crypto::derive_next_keys(version_, read_.raw, read_.secret.bytes());
-  next_read_ = protector.make_packet_key(read_.raw);
+  next_read_ = make_next(read_, protector);
+}
+
+std::unique_ptr<crypto::PacketKey> OneRttKeys::make_next(const Half& half, crypto::PacketProtector& protector) const {
+  return protector.make_packet_key(crypto::derive_next_keys(version_, half.key->aead, half.secret.bytes()));
 }
 
 void OneRttKeys::advance_write(crypto::PacketProtector& protector) {
   write_.secret = crypto::next_secret(version_, write_.secret.bytes());
-  write_.raw = crypto::derive_next_keys(version_, write_.raw, write_.secret.bytes());
-  previous_write_ = std::move(write_.key);
-  write_.key = protector.make_packet_key(write_.raw);
+  previous_write_ = std::exchange(write_.key, make_next(write_, protector));
   write_.phase = !write_.phase;
   sealed_ = 0;
+  limits_.updated();
 }
 
 // meets RFC 9001 5.3-3 6.1-1 6.1-2 6.4-1 6.6-1 6.6-2 6.6-3
@@ -87,10 +78,11 @@ bool OneRttKeys::before_seal(uint64_t number, uint64_t largest_acked, bool may_u
       read_.phase == write_.phase && largest_acked != ~uint64_t{0} && largest_acked >= first_sent_in_phase_;
   if (sealed_ >= update_after_ && may_update && settled) advance_write(protector);
   if (sealed_ == 0) first_sent_in_phase_ = number;
-  return ++sealed_ <= kSealLimit || write_.raw.aead == crypto::Aead::kChaCha20Poly1305;
+  ++sealed_;
+  return limits_.sealed() != crypto::KeyAction::kClose;
 }
 
-bool OneRttKeys::on_open_failed() { return ++failed_ < open_failure_limit(read_.raw.aead); }
+bool OneRttKeys::on_open_failed() { return limits_.failed() != crypto::KeyAction::kClose; }
 
 // meets RFC 9001 6.1-4 6.5-2 6.5-3
 void OneRttKeys::drop_previous(Instant now) {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/instant.h"
+#include "crypto-offload/aead_limits.h"
 #include "crypto-offload/key_schedule.h"
 #include "crypto-offload/packet_protector.h"
 #include "crypto-offload/tls_session.h"
@@ -59,12 +60,12 @@ class OneRttKeys {
 
  private:
   struct Half {
-    crypto::RawKeys raw;
     crypto::Secret secret;  // of the phase of `key`; for reading, of `next`
     std::unique_ptr<crypto::PacketKey> key;
     std::unique_ptr<crypto::HeaderKey> header;
     bool phase = false;
   };
+  std::unique_ptr<crypto::PacketKey> make_next(const Half& half, crypto::PacketProtector& protector) const;
   void advance_read(crypto::PacketProtector& protector);
   void advance_write(crypto::PacketProtector& protector);
 
@@ -77,7 +78,7 @@ class OneRttKeys {
   uint64_t lowest_in_phase_ = 0;      // the lowest number received in the current phase
   uint64_t first_sent_in_phase_ = 0;  // by us
   uint64_t sealed_ = 0;               // with the present key
-  uint64_t failed_ = 0;               // over the whole connection
+  crypto::AeadLimits limits_{crypto::Aead::kAes128Gcm};
   uint64_t update_after_ = uint64_t{1} << 22;
   uint32_t version_ = 0;
 };

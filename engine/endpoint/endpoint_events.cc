@@ -46,6 +46,25 @@ bool Shard::return_chunk(const Command& command) {
   return true;
 }
 
+// What handshake workers have answered is polled by the connections that it is for; some may be gone.
+void Shard::collect_tls() {
+  std::array<uint64_t, kBurst> owners;
+  for (crypto::TlsContext* tls : {services.tls_server, services.tls_client}) {
+    for (size_t count = owners.size(); tls && count == owners.size();) {
+      count = tls->ready(owners);
+      for (const uint64_t owner : std::span(owners).first(count)) {
+        const ConnectionHandle handle = handle_of_owner(owner);
+        if (Connection* connection = connections.get({handle.index, handle.generation})) want_tls(*connection);
+      }
+    }
+  }
+}
+
+bool Shard::has_ready_tls() const {
+  return (services.tls_server && services.tls_server->has_ready()) ||
+         (services.tls_client && services.tls_client->has_ready());
+}
+
 void Shard::run_tls(Instant now) {
   for (unsigned step = 0; step < config.tls_steps_per_loop; ++step) {
     Connection* connection = in_tls_.pop_front();

@@ -115,6 +115,7 @@ bool Shard::step(Instant now) {
   last_step_ = now;
   enter(Stage::kCommands);
   bool worked = run_commands(now);
+  collect_tls();
   if (!in_tls_.empty()) {
     enter(Stage::kTls);
     run_tls(now);
@@ -134,7 +135,9 @@ Instant Shard::deadline() const {
   // A command that waits for memory holds up those behind it.
   const bool has_commands = !waiting_command_ && !channel.commands.empty();
   const bool has_events = !to_tell_.empty() && channel.events.size() < channel.events.capacity();
-  if (!to_send_.empty() || !in_tls_.empty() || !replies_.empty() || has_commands || has_events) return Instant();
+  if (!to_send_.empty() || !in_tls_.empty() || !replies_.empty() || has_commands || has_events || has_ready_tls()) {
+    return Instant();
+  }
   const bool waits_for_room = !to_tell_.empty() || waiting_command_;
   return waits_for_room ? std::min(wheel.next_deadline(), last_step_ + kRoomRetry) : wheel.next_deadline();
 }

@@ -104,6 +104,8 @@ class Shard {
   bool run_command(const Command& command, Instant now);
   bool return_chunk(const Command& command);
   void run_tls(Instant now);
+  void collect_tls();
+  bool has_ready_tls() const;
   bool deliver_events();
   void destroy_if_finished(Connection& connection);
 

@@ -1,9 +1,12 @@
 #include <gtest/gtest.h>
 #include <openssl/sha.h>
 
+#include <algorithm>
 #include <random>
 
 #include "crypto-offload/key_schedule.h"
+#include "crypto-offload/protector_self_test.h"
+#include "crypto-offload/schedule_cache.h"
 #include "tests/crypto-offload/hex.h"
 #include "tests/crypto-offload/vectors.h"
 
@@ -241,6 +244,58 @@ TEST_P(Protector, ExpandsKeysThatLostTheirPlace) {
   EXPECT_EQ(small->schedule_use().used, 0u);
 }
 
+// The same for header keys, where a mask that is being worked on must not lose its key to another of its burst.
+TEST_P(Protector, MasksWithKeysThatLostTheirPlace) {
+  const auto small = make_protector(GetParam(), {.schedules = 3});
+  const auto reference = make_protector("openssl");
+  std::vector<std::unique_ptr<HeaderKey>> keys, reference_keys;
+  for (size_t i = 0; i < 20; ++i) {
+    const RawKeys raw = random_keys(kAeads[below(3)]);
+    keys.push_back(small->make_header_key(raw));
+    reference_keys.push_back(reference->make_header_key(raw));
+  }
+  const auto sample = random_bytes(kSampleSize);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<MaskJob> jobs, expected;
+    for (size_t i = 0; i < 32; ++i) {
+      const size_t key = below(keys.size());
+      jobs.push_back({keys[key].get(), sample.data()});
+      expected.push_back({reference_keys[key].get(), sample.data()});
+    }
+    small->header_masks(jobs);
+    reference->header_masks(expected);
+    for (size_t i = 0; i < jobs.size(); ++i) ASSERT_EQ(to_hex(jobs[i].mask), to_hex(expected[i].mask)) << i;
+  }
+  EXPECT_LE(small->header_schedule_use().used, small->header_schedule_use().capacity);
+  keys.clear();
+  EXPECT_EQ(small->header_schedule_use().used, 0u);
+}
+
+// Every size up to a jumbo frame, in one burst after the other, each packet at an alignment of its own.
+TEST_P(Protector, AgreesWithTheReferenceOnEverySize) {
+  const auto reference = make_protector("openssl");
+  const auto source = random_bytes(9000 + 64);
+  std::vector<uint8_t> sealed(source.size() + kTagSize), expected(source.size() + kTagSize);
+  for (const Aead aead : kAeads) {
+    const RawKeys raw = random_keys(aead);
+    const auto key = protector_->make_packet_key(raw);
+    const auto reference_key = reference->make_packet_key(raw);
+    for (size_t size = 0; size <= 9000; size += size < 600 ? 1 : 1 + below(40)) {
+      const size_t offset = size % 64;
+      const Bytes text = Bytes(source).subspan(offset, size);
+      const Bytes header = Bytes(source).first(size % 48);
+      SealJob job{key.get(), size, header, {text}, sealed.data() + offset};
+      SealJob whole{reference_key.get(), size, header, {text}, expected.data()};
+      protector_->seal({&job, 1});
+      reference->seal({&whole, 1});
+      ASSERT_TRUE(equal({job.out, size + kTagSize}, Bytes(expected).first(size + kTagSize))) << "size " << size;
+      OpenJob open{key.get(), size, header, {job.out, size + kTagSize}, false};
+      protector_->open({&open, 1});
+      ASSERT_TRUE(open.ok && equal({job.out, size}, text)) << "size " << size;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Providers, Protector,
                          testing::Values("openssl", "ipsec-mb", "ipsec-mb-sse", "ipsec-mb-avx2", "ipsec-mb-avx512"),
                          [](const auto& parameter) {
@@ -250,6 +305,89 @@ INSTANTIATE_TEST_SUITE_P(Providers, Protector,
                            }
                            return name;
                          });
+
+// A key's expansion is gone from memory as soon as the key is, or as another takes its place.
+TEST(ScheduleCache, WipesWhatLeaves) {
+  using Schedule = std::array<uint8_t, 1264>;
+  ScheduleCache<Schedule> cache(1);
+  const auto fill_with = [](uint8_t value) { return [value](Schedule& out) { out.fill(value); }; };
+  CachedKey first, second;
+  first.raw.fill(0x11);
+  const Schedule& place = cache.get(first, fill_with(0xaa));
+  EXPECT_EQ(place[1000], 0xaa);
+  cache.get(second, [&](Schedule& out) {
+    EXPECT_EQ(out, Schedule{}) << "what the key before had is still there";
+    out.fill(0xbb);
+  });
+  EXPECT_EQ(first.slot, CachedKey::kNowhere);
+  EXPECT_EQ(cache.use().evicted, 1u);
+  cache.drop(second);
+  EXPECT_EQ(place, Schedule{});
+  cache.drop(first);
+  EXPECT_EQ(first.raw, CachedKey{}.raw);
+  EXPECT_EQ(cache.use().used, 0u);
+}
+
+// What an object leaves in its memory when it goes.
+template <class Object>
+std::array<uint8_t, sizeof(Object)> remains_of(const Object& original) {
+  alignas(Object) std::array<uint8_t, sizeof(Object)> memory{};
+  auto* object = new (memory.data()) Object(original);
+  object->~Object();
+  asm volatile("" ::"r"(memory.data()) : "memory");
+  return memory;
+}
+
+TEST(Secrets, AreWipedWhenTheyGo) {
+  const std::vector<uint8_t> pattern(kSha384Size, 0x5a);
+  const auto has_pattern = [](Bytes bytes) {
+    return std::search_n(bytes.begin(), bytes.end(), 4, uint8_t{0x5a}) != bytes.end();
+  };
+  EXPECT_FALSE(has_pattern(remains_of(Secret(pattern))));
+  RawKeys keys;
+  keys.key.fill(0x5a);
+  keys.iv.fill(0x5a);
+  keys.header_key.fill(0x5a);
+  EXPECT_FALSE(has_pattern(remains_of(keys)));
+}
+
+// A provider one of whose results has a bit flipped.
+class FaultyProtector final : public PacketProtector {
+ public:
+  enum class Fault : uint8_t { kNone, kSeal, kOpen, kAcceptsForgeries, kMask };
+  explicit FaultyProtector(Fault fault) : fault_(fault) {}
+
+  std::string_view name() const override { return "faulty"; }
+  std::unique_ptr<PacketKey> make_packet_key(const RawKeys& keys) override { return inner_->make_packet_key(keys); }
+  std::unique_ptr<HeaderKey> make_header_key(const RawKeys& keys) override { return inner_->make_header_key(keys); }
+  void seal(std::span<SealJob> jobs) override {
+    inner_->seal(jobs);
+    if (fault_ == Fault::kSeal) jobs.back().out[0] ^= 0x20;
+  }
+  void open(std::span<OpenJob> jobs) override {
+    inner_->open(jobs);
+    if (fault_ == Fault::kOpen) jobs[0].data[0] ^= 0x20;
+    if (fault_ == Fault::kAcceptsForgeries) jobs.back().ok = true;
+  }
+  void header_masks(std::span<MaskJob> jobs) override {
+    inner_->header_masks(jobs);
+    if (fault_ == Fault::kMask) jobs.back().mask[4] ^= 0x20;
+  }
+
+ private:
+  const Fault fault_;
+  std::unique_ptr<PacketProtector> inner_ = make_protector("openssl");
+};
+
+TEST(Protectors, AreTestedBeforeTheyAreUsed) {
+  using Fault = FaultyProtector::Fault;
+  FaultyProtector sound(Fault::kNone);
+  EXPECT_TRUE(passes_self_test(sound));
+  for (const Fault fault : {Fault::kSeal, Fault::kOpen, Fault::kAcceptsForgeries, Fault::kMask}) {
+    FaultyProtector faulty(fault);
+    EXPECT_FALSE(passes_self_test(faulty)) << static_cast<int>(fault);
+  }
+}
 
 TEST(Protectors, AreChosenByName) {
   EXPECT_NE(make_protector(), nullptr);

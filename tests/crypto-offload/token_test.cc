@@ -54,6 +54,36 @@ TEST_F(Tokens, Expire) {
   EXPECT_TRUE(late.contents.empty());
 }
 
+// RFC 9000 section 8.1.4: a server should see to it that a token is used once.
+TEST_F(Tokens, OfLaterConnectionsAreGoodOnce) {
+  const auto token = seal(TokenKind::kNewToken, kNow, kKeyLife);
+  const auto other = seal(TokenKind::kNewToken, kNow, kKeyLife);
+  EXPECT_EQ(sealer_.open(token, from_hex("c6336402"), kNow).state, TokenState::kForged) << "which is no use";
+  EXPECT_EQ(sealer_.open(token, address_, kNow).state, TokenState::kGood);
+  const OpenedToken again = sealer_.open(token, address_, kNow + kKeyLife);
+  EXPECT_EQ(again.state, TokenState::kUsed);
+  EXPECT_EQ(again.kind, TokenKind::kNewToken);
+  EXPECT_TRUE(again.contents.empty());
+  EXPECT_EQ(sealer_.open(other, address_, kNow).state, TokenState::kGood);
+}
+
+TEST_F(Tokens, OfRetriesComeWithEachOfTheFirstPackets) {
+  const auto token = seal(TokenKind::kRetry);
+  EXPECT_EQ(sealer_.open(token, address_, kNow).state, TokenState::kGood);
+  EXPECT_EQ(sealer_.open(token, address_, kNow).state, TokenState::kGood);
+}
+
+// More than are remembered: refused rather than good for ever.
+TEST_F(Tokens, ThatCannotBeRememberedAreTakenForUsed) {
+  size_t good = 0;
+  const size_t tries = 2 * TokenSealer::kRemembered;
+  for (size_t i = 0; i < tries; ++i) {
+    good += sealer_.open(seal(TokenKind::kNewToken), address_, kNow).state == TokenState::kGood ? 1 : 0;
+  }
+  EXPECT_LE(good, TokenSealer::kRemembered);
+  EXPECT_GT(good, TokenSealer::kRemembered / 2);
+}
+
 TEST_F(Tokens, LiveNoLongerThanTheirKey) {
   const auto token = seal(TokenKind::kNewToken, kNow, kKeyLife * 50);
   EXPECT_EQ(sealer_.open(token, address_, kNow + kKeyLife).state, TokenState::kGood);

@@ -93,6 +93,25 @@ class Rebinding(OriginTest):
         self.assertEqual(self.number("/viaduct/connections", "owner_violations"), 0)
 
 
+class HandshakeWorkers(OriginTest):
+    files = {"big.bin": BIG}
+    options = {"workers": 2, "extra": "handshake_workers = 1"}
+
+    def test_their_handshakes_open_connections_on_every_worker(self):
+        transfers = [self.curl.start("/big.bin", "-o", self.folder / str(i)) for i in range(8)]
+        for i, transfer in enumerate(transfers):
+            _, errors = transfer.communicate(timeout=60)
+            self.assertEqual(transfer.returncode, 0, errors)
+            self.assertEqual((self.folder / str(i)).read_bytes(), BIG)
+        crypto = self.origin.ask("/viaduct/crypto")
+        self.assertIn(crypto["protector"], ("ipsec-mb", "openssl"))
+        self.assertEqual(int(crypto["handshake_workers"]), 1)
+        # Each handshake asks to begin, brings a ClientHello and a Finished, and ends.
+        self.assertGreaterEqual(int(crypto["handshake_steps"]), 3 * len(transfers))
+        self.assertGreater(int(crypto["handshakes_handed_over_high_water"]), 0)
+        self.assertEqual(int(crypto["handshakes_handed_over_refused"]), 0)
+
+
 class TwoWorkersUnderLoad(OriginTest):
     """200 connections at once, at least four transfers of 10 MB on each of two workers, all with new ports on the way."""
 

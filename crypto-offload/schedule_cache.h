@@ -1,0 +1,116 @@
+// Expanded keys, as many as a worker has room for.
+#pragma once
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/pool_use.h"
+#include "base/worker_stats.h"
+#include "crypto-offload/packet_protector.h"
+
+namespace viaduct::crypto {
+
+// What is kept of a key: its bytes, and where its expansion is, if it is anywhere.
+struct CachedKey {
+  static constexpr uint32_t kNowhere = UINT32_MAX;
+
+  std::array<uint8_t, kMaxKeySize> raw{};
+  uint32_t slot = kNowhere;
+};
+
+// An expanded key takes up to 1,264 bytes, and making one costs about as much as a small packet. So the keys in use are
+// kept expanded, in a bounded cache; one that finds no place takes that of one not used lately (the clock algorithm).
+// Wiped when it leaves. One thread, but use() is for all.
+template <class Schedule>
+class ScheduleCache {
+ public:
+  explicit ScheduleCache(size_t capacity)
+      : slots_(std::make_unique_for_overwrite<Schedule[]>(std::max<size_t>(capacity, 1))),
+        owners_(std::max<size_t>(capacity, 1)),
+        recently_used_(owners_.size()),
+        capacity_(static_cast<uint32_t>(owners_.size())) {
+    vacant_.reserve(capacity_);
+  }
+  ScheduleCache(const ScheduleCache&) = delete;
+  ScheduleCache& operator=(const ScheduleCache&) = delete;
+
+  // The expansion of a key; where there is none, expand(Schedule&) makes it. A call that makes one may end the life of
+  // any other.
+  template <class Expand>
+  const Schedule& get(CachedKey& key, Expand&& expand) {
+    if (key.slot == CachedKey::kNowhere) [[unlikely]] {
+      const uint32_t slot = take_slot();
+      expand(slots_[slot]);
+      key.slot = slot;
+      owners_[slot] = &key;
+      expanded_.add(1);
+      use_.count_taken();
+    }
+    return get(key);
+  }
+  // The same for a key that has one.
+  const Schedule& get(const CachedKey& key) {
+    if (recently_used_[key.slot] == 0) recently_used_[key.slot] = 1;  // most writes would change nothing
+    return slots_[key.slot];
+  }
+  // Fetches the first `bytes` of a key's expansion into the CPU's cache, if there is one.
+  void prefetch(const CachedKey& key, size_t bytes) const {
+    static constexpr size_t kLine = 64;
+    if (key.slot == CachedKey::kNowhere) return;
+    const auto* first = reinterpret_cast<const uint8_t*>(&slots_[key.slot]);
+    for (size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(first + at);
+  }
+  // Wipes a key that goes, and its expansion.
+  void drop(CachedKey& key) {
+    OPENSSL_cleanse(key.raw.data(), key.raw.size());
+    if (key.slot == CachedKey::kNowhere) return;
+    vacant_.push_back(key.slot);
+    vacate(key.slot);
+  }
+
+  ScheduleUse use() const { return {capacity_, use_.used(), use_.high_water(), expanded_.value(), use_.refused()}; }
+
+ private:
+  // A vacated slot first, because it is warm; then one that was never used; then somebody's.
+  uint32_t take_slot() {
+    if (!vacant_.empty()) {
+      const uint32_t slot = vacant_.back();
+      vacant_.pop_back();
+      return slot;
+    }
+    if (use_.used() < capacity_) return use_.used();
+    while (recently_used_[hand_] != 0) {
+      recently_used_[hand_] = 0;
+      hand_ = hand_ + 1 == capacity_ ? 0 : hand_ + 1;
+    }
+    const uint32_t slot = hand_;
+    hand_ = hand_ + 1 == capacity_ ? 0 : hand_ + 1;
+    vacate(slot);
+    use_.count_refused();
+    return slot;
+  }
+  void vacate(uint32_t slot) {
+    OPENSSL_cleanse(&slots_[slot], sizeof slots_[slot]);
+    owners_[slot]->slot = CachedKey::kNowhere;
+    owners_[slot] = nullptr;
+    recently_used_[slot] = 0;
+    use_.count_returned();
+  }
+
+  // Left as it comes: memory that no key has used is never touched.
+  std::unique_ptr<Schedule[]> slots_;
+  std::vector<CachedKey*> owners_;
+  std::vector<uint8_t> recently_used_;
+  std::vector<uint32_t> vacant_;
+  uint32_t hand_ = 0;
+  const uint32_t capacity_;
+  PoolUse use_;  // refused: evictions
+  Counter expanded_;
+};
+
+}  // namespace viaduct::crypto
