@@ -249,6 +249,7 @@ void OpensslSession::complete() {
     push(TlsMessage::Type::kEarlyDataRejected);
   }
   push(TlsMessage::Type::kComplete, chosen_alpn(ssl_.get()));
+  // meets RFC 9001 4.4-2
   if (role_ == TlsRole::kServer) ssl_.reset();  // the tickets are among the messages by now
 }
 

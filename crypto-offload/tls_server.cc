@@ -142,6 +142,7 @@ const CertificateStore::Choice& OpensslServer::choice_for(const char* name) {
   return chosen.choice;
 }
 
+// meets RFC 9001 8.1-2 8.1-5
 int OpensslServer::choose_alpn(SSL* ssl, const uint8_t** chosen, uint8_t* chosen_size, const uint8_t* offered,
                                unsigned offered_size, void*) {
   const std::vector<uint8_t>& ours = of(ssl).alpn();

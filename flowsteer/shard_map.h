@@ -14,6 +14,7 @@ namespace viaduct::flowsteer {
 // Divides the 256 values of the shard octet, the last one of our connection IDs, among the workers, by a secret. So
 // software reads the owner from a table, a NIC can match exact values, and an observer cannot group connections.
 // All workers have equal maps: same secret, same number of workers, same length. Immutable.
+// meets RFC 9000 5.2.3-2 21.11-1 21.11-2
 class ShardMap {
  public:
   static constexpr unsigned kMaxWorkers = 64;

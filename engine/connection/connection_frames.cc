@@ -52,7 +52,7 @@ FrameOutcome Connection::apply(const Frame& frame, const OpenedPacket& packet, P
     case FrameType::kRetireConnectionId:
       return apply_retire_connection_id(frame.retire_connection_id, packet);
     case FrameType::kPathChallenge:
-      // meets RFC 9000 8.2.2-1 8.2.2-7 19.17-1
+      // meets RFC 9000 8.2.2-1 8.2.2-7 19.17-1 8.2.1-6
       responses_.add({packet.datagram->path, frame.path_challenge.data, packet.datagram->length});
       return {};
     case FrameType::kPathResponse:

@@ -51,11 +51,10 @@ void Connection::migrate(const OpenedPacket& packet, Instant now) {
 // meets RFC 9000 8.2.2-4
 void Connection::on_path_response(const PathData& data, Instant now) {
   if (active_.is_answer(data)) {
-    active_.on_validated();
+    if (active_.on_answer(data)) has_fallback_ = false;
     check_amplification_limit(now);
-    has_fallback_ = false;
   } else if (has_fallback_ && fallback_.is_answer(data)) {
-    fallback_.on_validated();
+    fallback_.on_answer(data);
   }
 }
 
@@ -97,7 +96,8 @@ bool Connection::build_challenge(PathState& path, Packet& packet, SealBatch& bat
   DatagramPlan plan{packet, batch, datagram_limit(packet, path, kMinInitialDatagram)};
   PacketPart& part = shard_.parts[0];
   if (!begin_part(part, plan, PacketSpace::kApplication)) return false;
-  part.ack_eliciting = write_path_challenge(part.payload.writer, path.next_challenge(shard_.services.random));
+  part.ack_eliciting = write_path_challenge(
+      part.payload.writer, path.next_challenge(shard_.services.random, plan.limit >= kMinInitialDatagram));
   end_part(part, plan);
   pad_datagram(part, plan, plan.limit);
   finish_datagram({&part, 1}, plan, path, now);

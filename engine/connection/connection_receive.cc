@@ -49,7 +49,11 @@ void Connection::receive_packet(Packet& datagram, size_t offset, const PacketHea
                                 DatagramOutcome& outcome) {
   if (header.type == PacketType::kVersionNegotiation) return receive_version_negotiation(header, now, outcome);
   // meets RFC 9000 17.2-1 17.3.1-1
-  if (!header.has_fixed_bit() || !knows_ids_of(header)) {
+  // RFC 9000 section 14.1: whoever sends an Initial has shown that the path carries datagrams of this size.
+  // meets RFC 9000 14.1-3
+  const bool is_too_small =
+      role_ == Role::kServer && header.type == PacketType::kInitial && datagram.length < kMinInitialDatagram;
+  if (!header.has_fixed_bit() || !knows_ids_of(header) || is_too_small) {
     shard_.stats.packets_malformed.add();
     outcome.malformed = true;
     return;

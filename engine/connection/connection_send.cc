@@ -226,7 +226,7 @@ void Connection::write_streams(PacketPart& part, Instant now) {
 void Connection::finish_datagram(std::span<PacketPart> parts, DatagramPlan& plan, PathState& path, Instant now) {
   const PacketPart& first = parts.front();
   // RFC 9000 section 14.1.
-  // meets RFC 9000 6-1 8.1-3 14.1-1
+  // meets RFC 9000 6-1 8.1-3 14.1-1 14-1
   // meets RFC 9001 9.3-1
   const bool must_fill = first.space == PacketSpace::kInitial && (role_ == Role::kClient || first.ack_eliciting);
   if (must_fill && plan.used < kMinInitialDatagram) pad_datagram(parts.back(), plan, kMinInitialDatagram);

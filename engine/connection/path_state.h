@@ -33,27 +33,43 @@ struct PathState {
 
   // --- validation (RFC 9000 section 8.2) ---
   std::array<PathData, kChallenges> challenges{};
+  std::array<bool, kChallenges> full{};
   uint8_t challenge_count = 0;
   bool challenge_due = false;
   Instant retry_at = Instant::never();  // when the next challenge is due
   Instant give_up_at = Instant::never();
 
-  // A challenge with new data, which no one can guess.
+  // A challenge with new data, which no one can guess. is_full: its datagram has 1200 bytes.
   // meets RFC 9000 8.2.1-3
-  const PathData& next_challenge(Random& random) {
-    PathData& data = challenges[challenge_count++ % kChallenges];
-    random.fill(data);
-    return data;
+  const PathData& next_challenge(Random& random, bool is_full) {
+    const size_t place = challenge_count++ % kChallenges;
+    full[place] = is_full;
+    random.fill(challenges[place]);
+    return challenges[place];
   }
-  bool is_answer(const PathData& data) const {
-    const auto end = challenges.begin() + std::min<size_t>(challenge_count, kChallenges);
-    return std::find(challenges.begin(), end, data) != end;
+  bool is_answer(const PathData& data) const { return place_of(data) < outstanding(); }
+  // Takes an answer. Somebody is there; that whole datagrams get there, only the answer to a full challenge shows.
+  // Where the amplification limit made this one small, another is sent (RFC 9000 section 8.2.1). True at the end.
+  // meets RFC 9000 8.2.1-5 8.2.3-1
+  bool on_answer(const PathData& data) {
+    validated = true;
+    if (full[place_of(data)]) return on_validated(), true;
+    challenge_count = 0;
+    challenge_due = true;
+    return false;
   }
   void on_validated() {
     validated = true;
     challenge_due = false;
     challenge_count = 0;
     retry_at = give_up_at = Instant::never();
+  }
+
+ private:
+  size_t outstanding() const { return std::min<size_t>(challenge_count, kChallenges); }
+  size_t place_of(const PathData& data) const {
+    return static_cast<size_t>(std::find(challenges.begin(), challenges.begin() + outstanding(), data) -
+                               challenges.begin());
   }
 };
 

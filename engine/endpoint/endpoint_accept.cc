@@ -47,15 +47,17 @@ bool is_authentic(Bytes datagram, const PacketHeader& header, const LevelKeys& k
 
 }  // namespace
 
+// meets RFC 9000 11-3
 Verdict Shard::receive_unknown(Arrival& arrival, Instant now) {
-  if (arrival.header.is_long) return receive_unknown_long(arrival, now);
   Packet& datagram = *arrival.packet;
+  // meets RFC 9000 10.3-8
   const Bytes tail = stateless_reset_token_of(datagram.bytes());
   if (!tail.empty()) {
     StatelessResetToken token;
     std::copy(tail.begin(), tail.end(), token.begin());
     if (is_stateless_reset(token, now)) return kResetReceived;
   }
+  if (arrival.header.is_long) return receive_unknown_long(arrival, now);
   if ((arrival.header.first_octet & kFixedBit) == 0) return kMalformed;
   const StatelessResetToken token = own_tokens.token_for(arrival.header.dcid);
   if (!replies_.answer_reset(datagram, token, services.random, now)) return kNoConnection;
@@ -63,6 +65,7 @@ Verdict Shard::receive_unknown(Arrival& arrival, Instant now) {
   return kResetSent;
 }
 
+// meets RFC 9000 17.2-4 17.2.1-6
 Verdict Shard::receive_unknown_long(Arrival& arrival, Instant now) {
   Packet& datagram = *arrival.packet;
   // meets RFC 9000 6.1-1

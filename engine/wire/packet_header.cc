@@ -9,6 +9,7 @@ using std::unexpected;
 
 constexpr size_t kLengthSize = 2;
 
+// meets RFC 9000 17.2.1-1
 std::expected<PacketHeader, HeaderFault> parse_version_negotiation(PacketHeader header, Bytes datagram, Bytes rest) {
   if (rest.empty() || rest.size() % 4 != 0) return unexpected(HeaderFault::kTruncated);
   header.type = PacketType::kVersionNegotiation;
@@ -116,7 +117,7 @@ void set_packet_length(uint8_t* packet, const HeaderLayout& layout, size_t packe
   writer.varint(packet_size - layout.packet_number_offset, kLengthSize);
 }
 
-// meets RFC 9000 17.3.1-2 17.4-1 17.4-2
+// meets RFC 9000 17.3.1-2 17.4-1 17.4-2 17.4-3 17.4-4
 HeaderLayout write_short_header(ByteWriter& writer, Bytes dcid, bool spin, bool key_phase, uint64_t packet_number,
                                 size_t packet_number_size) {
   const size_t start = writer.size();

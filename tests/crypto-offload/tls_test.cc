@@ -163,7 +163,7 @@ TEST_F(Tls, TakesATicketThatIsNoneForNone) {
 
 // RFC 9001 section 8.1.
 // proves RFC 9000 7-2
-// proves RFC 9001 8.1-1 8.1-2
+// proves RFC 9001 8.1-1 8.1-2 8.1-5
 TEST_F(Tls, RefusesAClientWithoutACommonProtocol) {
   client_options_.alpn = {"smtp"};
   TlsPair pair = make_pair();
@@ -266,6 +266,7 @@ TEST_F(Tls, AcceptsACertificateForAnAddress) {
 }
 
 // RFC 9001 section 6: the only TLS message that a client may still send is none.
+// proves RFC 9001 4.4-2
 TEST_F(Tls, RefusesMessagesAfterAServersHandshake) {
   TlsPair pair = make_pair();
   pair.run();

@@ -82,7 +82,7 @@ class OriginEnvironment(Environment):
             self.box = Impairment(BUILD / "tools/impair/viaduct-impair", self.line.box, self.folder)
             self.stops.append(self.box.stop)
         self.origin = Origin(BUILD / "apps/origin/viaduct-origin", self.line.origin, self.folder, self.folder / "www",
-                             extra=self.extra)
+                             extra=self.extra, content_extra='upload = "/upload"')
         self.stops.append(self.origin.stop)
         self.origin.wait_ready()
         self.certificate = self.folder / "certificate.pem"

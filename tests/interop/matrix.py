@@ -16,10 +16,10 @@ class Cell:
     case: str
     # Does it, in its environment; returns a line of detail. An exception is why it failed.
     action: Optional[Callable] = None
-    # Why the peer cannot do this, and a check that it still cannot: it returns whether that is so.
+    # Why the peer cannot do this, and a check in the environment that it still cannot: it returns whether that is so.
     impossible: str = ""
-    check: Optional[Callable[[], bool]] = None
-    # What of ours is missing. The cell is tried all the same, and passes when it does.
+    check: Optional[Callable] = None
+    # What of ours is missing. Where there is an action it is tried all the same, and passes when it does.
     not_yet: str = ""
     status: Optional[str] = None
     detail: str = ""
@@ -42,7 +42,9 @@ class Cell:
     def _outcome(self, environment):
         if self.action:
             return PASSED, self.action(environment)
-        if not self.check():
+        if self.not_yet:
+            return NOT_YET, self.not_yet
+        if not self.check(environment):
             raise RuntimeError(f"it is said to be impossible ({self.impossible}), but that is no longer so")
         return IMPOSSIBLE, self.impossible
 

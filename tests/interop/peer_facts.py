@@ -10,25 +10,35 @@ def output(*command):
 
 
 def curl_lacks_feature(name):
-    return lambda: name not in output("curl", "--version")
+    return lambda _: name not in output("curl", "--version")
 
 
 def curl_has_no_option(word):
-    return lambda: word not in output("curl", "--help", "all")
+    return lambda _: word not in output("curl", "--help", "all")
 
 
-def chromium_has_no_switch(word):
-    """Switches are strings in the program."""
-    return lambda: subprocess.run(["grep", "-qaF", f"quic-{word}", "/usr/lib/chromium/chromium"], timeout=60).returncode != 0
+def program_lacks(program, *words):
+    """Directives, options and log texts are strings in a program."""
+    return lambda _: subprocess.run(["grep", "-qaE", "|".join(words), program], timeout=60).returncode != 0
 
 
-def kdig_speaks_no_http3():
+def kdig_speaks_no_http3(_):
     return "h3" not in output("kdig", "--help").replace("http", "").split()
 
 
-def aioquic_has_no_ecn_of_its_own():
+def aioquic_has_no_ecn_of_its_own(_):
     import aioquic.asyncio
     import aioquic.quic
     folders = [Path(inspect.getfile(module)).parent for module in (aioquic.quic, aioquic.asyncio)]
     return not any(word in path.read_text() for folder in folders for path in folder.glob("*.py")
                    for word in ("IP_TOS", "IP_RECVTOS", "TCLASS"))
+
+
+def haproxy_uses_the_compatibility_layer(_):
+    """With it HAProxy has its own TLS below QUIC, and no early data."""
+    return "USE_QUIC_OPENSSL_COMPAT=1" in output("haproxy", "-vv")
+
+
+def sends(name):
+    """The environment's server sends this transport parameter; aioquic as client sees it."""
+    return lambda environment: name in environment.parameters()

@@ -11,7 +11,7 @@ NGINX = """daemon off; worker_processes 1; user root; pid {folder}/nginx.pid; er
 events {{ worker_connections 1024; }}
 http {{
   client_body_temp_path {folder}/tmp; proxy_temp_path {folder}/tmp; fastcgi_temp_path {folder}/tmp;
-  uwsgi_temp_path {folder}/tmp; scgi_temp_path {folder}/tmp; client_max_body_size 0;
+  uwsgi_temp_path {folder}/tmp; scgi_temp_path {folder}/tmp; client_max_body_size 0; keepalive_requests 100000;
   log_format facts '$status $ssl_cipher $ssl_session_reused $ssl_early_data $remote_port $request_length';
   server {{
     listen 443 quic reuseport; listen [::]:443 quic reuseport; listen 127.0.0.1:8080;

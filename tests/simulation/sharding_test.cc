@@ -40,6 +40,7 @@ TEST(Sharding, ConnectionsSpreadOverTheWorkers) {
 }
 
 // A new port arrives at another worker; its owner goes on as if nothing were.
+// proves RFC 9000 5.2.3-2 21.11-1 21.11-2
 TEST(Sharding, RebindingsReachTheSameOwner) {
   ScenarioConfig config = sharded(2);
   config.connections = 8;
@@ -55,6 +56,7 @@ TEST(Sharding, RebindingsReachTheSameOwner) {
 }
 
 // The first packet and its repetition carry the client's own choice of a connection ID.
+// proves RFC 9000 21.11-1
 TEST(Sharding, RepeatedInitialsMeetTheSameOwner) {
   ScenarioConfig config = sharded(4);
   config.connections = 30;

@@ -148,7 +148,8 @@ TEST_F(Verdicts, OfFirstPacketsToAServerThatShutsDown) {
   EXPECT_EQ(pair.server.verdict(kNotAccepting), 1u);
 }
 
-// proves RFC 9000 9-5 12.3-4 12.3-5
+// proves RFC 9000 9-5 12.3-4 12.3-5 11-3
+// proves RFC 9001 4.9.1-1 4.9.2-1 5.5-1
 TEST_F(Verdicts, OfRepeatedLateAndForeignPackets) {
   pair.record = true;
   ASSERT_TRUE(pair.handshake());
@@ -212,6 +213,7 @@ TEST_F(Verdicts, OfDataThatThereIsNoMemoryFor) {
 }
 
 // An Initial without frames, authentic because anybody can make its keys (RFC 9000 section 12.4).
+// proves RFC 9000 12.4-2
 TEST_F(Verdicts, OfAPacketThatBreaksTheProtocol) {
   Datagram datagram = long_packet(kInitialType, kVersion1, 8, 1200);
   ByteWriter writer(datagram.bytes);

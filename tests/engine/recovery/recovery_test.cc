@@ -121,7 +121,7 @@ TEST_F(RecoveryTest, AnAckOfASkippedNumberClosesTheConnection) {
 
 // RFC 9002 section 6.1.1.
 // proves RFC 9000 13.3-7
-// proves RFC 9002 6.1.1-1 6.1.1-2
+// proves RFC 9002 6.1.1-1 6.1.1-2 7.4-1
 TEST_F(RecoveryTest, ThreePacketsLaterIsLost) {
   for (int i = 0; i < 5; ++i) send(kApplication, at(0));
   ack(kApplication, {{2, 2}}, at(10));
@@ -134,7 +134,7 @@ TEST_F(RecoveryTest, ThreePacketsLaterIsLost) {
 }
 
 // RFC 9002 section 6.1.2.
-// proves RFC 9002 6.1.2-1 6.1.2-3 6.1.2-4
+// proves RFC 9002 6.1.2-1 6.1.2-3 6.1.2-4 6.2.1-6
 TEST_F(RecoveryTest, AnEarlierPacketIsLostAfterNineEighthsOfTheRoundTrip) {
   send(kApplication, at(0));
   send(kApplication, at(0));
