@@ -55,7 +55,7 @@ TEST(Maglev, DoesNotDependOnTheOrder) {
 TEST(Maglev, ChangesLittleWhenAMemberGoes) {
   const auto list = members(20);
   const MaglevTable before(list);
-  const MaglevTable after(std::span(list).first(19));
+  const MaglevTable after{std::span(list).first(19)};
   // What the member had has to move; a little more may.
   EXPECT_GE(after.moved_from(before), 0.049);
   EXPECT_LT(after.moved_from(before), 0.09);
