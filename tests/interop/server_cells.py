@@ -135,6 +135,18 @@ def aioquic(case, name="1k.bin", **options):
     return lambda environment: environment.aioquic(case, name, **options)
 
 
+def marked(action):
+    """The action, with a look at the ECN codepoints of what the origin sends."""
+    def with_marks(environment):
+        environment.line.watch_ecn()
+        detail = action(environment)
+        seen = environment.line.ecn_seen()
+        expect(seen["ect0"] > 0, f"no packet of the origin's has ECT(0): {seen}")
+        expect(seen["ect1"] == seen["ce"] == 0, f"other marks out of nothing: {seen}")
+        return f"{seen['ect0']} packets with ECT(0), {seen['not-ect']} without; {detail}"
+    return with_marks
+
+
 def impaired(faults, action):
     """The action while the cable has these faults."""
     def with_faults(environment):
@@ -165,6 +177,7 @@ def server_environments():
         cell("curl", "IPv6", curl_ipv6),
         cell("curl", "ChaCha20", curl_chacha20),
         cell("curl", "rebinding", curl_rebinding),
+        cell("curl", "ECN, our marks", marked(curl_file("1m.bin")), not_yet="the origin marks nothing"),
         cell("curl", "resumption", impossible="this curl cannot keep TLS sessions beyond one run, and has one connection "
              "to a host in it", check=curl_lacks_feature("SSLS-EXPORT")),
         cell("curl", "0-RTT", impossible="OpenSSL's QUIC client has no early data, and this curl keeps no sessions",
@@ -195,14 +208,14 @@ def server_environments():
         cell("aioquic", "ChaCha20", aioquic("chacha20")),
         cell("aioquic", "AES-256", aioquic("aes256")),
         cell("aioquic", "QUIC v2", aioquic("v2")),
-        cell("aioquic", "compatible versions", aioquic("compatible-versions"),
-             not_yet="no compatible version negotiation"),
         cell("aioquic", "version negotiation", aioquic("version-negotiation")),
         cell("aioquic", "connection IDs", aioquic("connection-ids")),
         cell("aioquic", "rebinding", aioquic("rebinding", "10m.bin")),
         cell("aioquic", "migration", aioquic("migration", "10m.bin")),
         cell("aioquic", "ECN", aioquic("ecn", "1m.bin")),
-        cell("aioquic", "ECN, own marks", impossible="aioquic neither marks its packets nor reads marks",
+        # aioquic reports no marks, so that the origin must stop marking.
+        cell("aioquic", "ECN, our marks", marked(aioquic("transfer", "1m.bin")), not_yet="the origin marks nothing"),
+        cell("aioquic", "ECN, its marks", impossible="aioquic marks nothing itself; the cell ECN marks for it",
              check=aioquic_has_no_ecn_of_its_own),
     ]
     hurt = [
@@ -224,6 +237,14 @@ def server_environments():
         cell("aioquic", "NEW_TOKEN", aioquic("new-token")),
         cell("Chromium", "Retry", chromium_page(["1k.bin"])),
     ]
+    tuned = [
+        cell("aioquic", "compatible versions", aioquic("compatible-versions")),
+        cell("aioquic", "our key updates", aioquic("peers-key-update", "10m.bin")),
+        cell("curl", "our key updates", curl_file("10m.bin")),
+        cell("Chromium", "our key updates", chromium_page(["10m.bin"])),
+    ]
+    for one in tuned:
+        one.not_yet = "the origin has no option for it"
     for one in retry:
         one.not_yet = "the origin sends no Retry"
     return [
@@ -231,4 +252,6 @@ def server_environments():
         OriginEnvironment("origin for scripts", scripted),
         OriginEnvironment("origin behind faults", hurt, with_box=True),
         OriginEnvironment("origin that validates addresses", retry, extra='transport = { retry = "always" }'),
+        OriginEnvironment("origin that prefers v2 and new keys", tuned,
+                          extra='transport = { preferred_version = "v2", key_update_after = 1000 }'),
     ]

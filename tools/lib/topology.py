@@ -5,6 +5,7 @@
 
 With a box, viaduct-impair sits on the cable between gateway and origin.
 """
+import json
 import random
 
 from hosts import Cable, Host
@@ -52,6 +53,25 @@ table inet rewrite {{
   chain back {{ type filter hook forward priority 0; iifname "eth1" udp dport set udp dport map {{ {back} }}; }}
 }}
 """)
+
+    def watch_ecn(self):
+        """From now on the gateway counts the origin's UDP packets by their ECN codepoint; see ecn_seen()."""
+        names = ("not-ect", "ect1", "ect0", "ce")
+        rules = "; ".join(f'iifname "eth1" meta l4proto udp ip ecn {name} counter' for name in names)
+        self.gateway.run("nft", "-f", "-", input=f"""
+table inet watch
+delete table inet watch
+table inet watch {{
+  chain forward {{ type filter hook forward priority 10; {rules}; }}
+}}
+""")
+
+    def ecn_seen(self):
+        """Packets of the origin's, by codepoint, since watch_ecn()."""
+        rules = json.loads(self.gateway.run("nft", "-j", "list", "table", "inet", "watch").stdout)["nftables"]
+        counts = [part["counter"]["packets"] for rule in rules for part in rule.get("rule", {}).get("expr", [])
+                  if "counter" in part]
+        return dict(zip(("not-ect", "ect1", "ect0", "ce"), counts))
 
     def stop(self):
         for host in (self.box, self.origin, self.gateway, self.client):

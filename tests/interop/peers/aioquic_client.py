@@ -240,6 +240,19 @@ class Run:
                        f"phases {pair.send.key_phase} and {pair.recv.key_phase}, expected {phase}")
         return "three updates, both ways"
 
+    async def peers_key_update(self):
+        """The server updates its keys in a transfer, and we follow."""
+        async with self.connect() as client:
+            phases = []
+
+            def on_data(_):
+                phase = client._quic._cryptos[Epoch.ONE_RTT].recv.key_phase
+                if not phases or phases[-1] != phase:
+                    phases.append(phase)
+            await self.whole(client, on_data=on_data)
+            expect(len(phases) >= 3, f"phases {phases}")
+            return f"{len(phases) - 1} updates by the server"
+
     async def chacha20(self):
         async with self.connect(self.configuration(cipher_suites=[CipherSuite.CHACHA20_POLY1305_SHA256])) as client:
             await self.whole(client)
