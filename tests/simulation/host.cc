@@ -28,9 +28,15 @@ class Handler {
   unsigned owner_of(const Packet& packet) const { return shards_.owner_of_datagram(packet.bytes()); }
   void ingest(std::span<Packet*> packets, Instant now) { endpoint_.ingest(packets, now); }
   void step(Instant now) {
+    quic::AppChannel& channel = endpoint_.channel();
+    const bool had_commands = !channel.commands.empty();
     endpoint_.step(now);
-    application_.run(endpoint_.channel(), now);
+    const bool has_events = !channel.events.empty();
+    application_.run(channel, now);
+    exchanged_ = had_commands || has_events || !channel.commands.empty();
   }
+  // Whether endpoint and application had something for each other in the last step.
+  bool exchanged() const { return exchanged_; }
   size_t build(std::span<Packet*> packets, Instant now) { return endpoint_.build(packets, now); }
   std::span<Packet*> released() { return endpoint_.released(); }
   Instant deadline() const { return std::min(endpoint_.deadline(), application_.deadline()); }
@@ -39,7 +45,13 @@ class Handler {
   quic::Endpoint& endpoint_;
   Application& application_;
   const flowsteer::ShardMap& shards_;
+  bool exchanged_ = false;
 };
+
+// Of rounds, for each in which something moved: a timer that is due too early costs one look (see
+// Connection::schedule()), and so does one that ends in a decision to wait longer.
+constexpr uint64_t kIdleRounds = 2;
+constexpr uint64_t kIdleRoundsMore = 100;
 
 }  // namespace
 
@@ -60,9 +72,20 @@ class Worker : public Node {
   void run_once() override {
     port_.clear_wake();
     const uint64_t handed_off = stats().handed_off.value();
+    const uint64_t moved = port_.received() + port_.sent();
     loop_.run_once();
     if (stats().handed_off.value() != handed_off) host_.wake_all();
+    const bool idle = port_.received() + port_.sent() == moved && !handler_.exchanged();
+    ++(idle && !nudged_ ? idle_rounds_ : busy_rounds_);
+    nudged_ = false;
   }
+  // Somebody else wants it to look around; that it finds nothing is no fault of its own.
+  void nudge() {
+    nudged_ = true;
+    port_.wake();
+  }
+  uint64_t idle_rounds() const { return idle_rounds_; }
+  uint64_t busy_rounds() const { return busy_rounds_; }
   Instant wake_at() const override { return port_.wake_at(); }
 
   SimPort& port() { return port_; }
@@ -91,6 +114,9 @@ class Worker : public Node {
   quic::Endpoint endpoint_;
   Handler handler_;
   WorkerLoop<SimPort, Handler, VirtualClock> loop_;
+  uint64_t idle_rounds_ = 0;
+  uint64_t busy_rounds_ = 0;
+  bool nudged_ = false;
 };
 
 Host::Host(Simulation& simulation, const HostConfig& config, const std::vector<Application*>& applications)
@@ -123,7 +149,7 @@ std::optional<quic::ConnectionHandle> Host::connect(SocketAddress server, uint16
   return handle;
 }
 
-void Host::wake(unsigned worker) { workers_[worker]->port().wake(); }
+void Host::wake(unsigned worker) { workers_[worker]->nudge(); }
 
 void Host::wake_all() {
   for (unsigned i = 0; i < workers(); ++i) wake(i);
@@ -193,7 +219,10 @@ std::string Host::counters() const {
 void Host::expect_baseline() {
   SCOPED_TRACE("host " + config_.ip.to_string() + ", seed " + std::to_string(simulation_.seed()));
   uint64_t verdicts = 0;
+  uint64_t idle = 0, busy = 0;
   for (const auto& worker : workers_) {
+    idle += worker->idle_rounds();
+    busy += worker->busy_rounds();
     quic::Endpoint& one = worker->endpoint();
     EXPECT_TRUE(one.is_empty());
     verdicts += one.verdicts().sum();
@@ -201,6 +230,7 @@ void Host::expect_baseline() {
     for (const quic::PoolGauge& gauge : one.pools()) EXPECT_EQ(gauge.used, 0u) << gauge.name;
   }
   EXPECT_EQ(verdicts + verdict(kHandOffFull), received());
+  EXPECT_LE(idle, kIdleRounds * busy + kIdleRoundsMore) << "timers without a purpose";
   // A loop keeps a burst of empty packets at most.
   EXPECT_LE(pool_.outstanding(), config_.workers * size_t{kBurst});
 }

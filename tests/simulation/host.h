@@ -74,8 +74,8 @@ class Host {
   size_t packets_outstanding() const { return pool_.outstanding(); }
   // All that is not zero of what its endpoints count.
   std::string counters() const;
-  // Fails the test where an endpoint counted another number of datagrams than its port, or kept something that its
-  // connections should have given back. Only when is_empty().
+  // Fails the test where an endpoint counted another number of datagrams than its port, kept something that its
+  // connections should have given back, or woke up too often for nothing. Only when is_empty().
   void expect_baseline();
 
  private:

@@ -24,8 +24,18 @@ quic::EndpointConfig small_endpoint() {
   return config;
 }
 
+namespace {
+
+ClientOptions client_options(const ScenarioConfig& config) {
+  ClientOptions options = config.client;
+  options.transfer.window = config.client_endpoint.connection_window;
+  return options;
+}
+
+}  // namespace
+
 Scenario::Scenario(const ScenarioConfig& config)
-    : config_(config), simulation_(config.seed), client_app_(config.client), amplification_(kServerIp) {
+    : config_(config), simulation_(config.seed), client_app_(client_options(config)), amplification_(config.server_ip) {
   if (config.real_tls) {
     seed_openssl(config.seed);
     tls_client_ = make_real_tls_client();
@@ -37,9 +47,9 @@ Scenario::Scenario(const ScenarioConfig& config)
     ++options.seed;
     tls_server_ = make_test_tls(options);
   }
-  simulation_.connect(kClientIp, kServerIp, config.to_server, config.to_client);
+  simulation_.connect(config.client_ip, config.server_ip, config.to_server, config.to_client);
   if (!config.rebindings.empty()) {
-    simulation_.set_nat(kClientIp);
+    simulation_.set_nat(config.client_ip);
     rebind_later();
   }
   simulation_.add_sent_tap([this](const Datagram& datagram) {
@@ -48,7 +58,7 @@ Scenario::Scenario(const ScenarioConfig& config)
   });
   simulation_.add_delivered_tap([this](const Datagram& datagram) { amplification_.delivered(datagram); });
 
-  HostConfig host{.ip = kClientIp, .endpoint = config.client_endpoint, .tls_client = tls_client_.get()};
+  HostConfig host{.ip = config.client_ip, .endpoint = config.client_endpoint, .tls_client = tls_client_.get()};
   host.pool_packets = config.pool_packets;
   host.seed = config.seed * 10;
   client_ = std::make_unique<Host>(simulation_, host, std::vector<Application*>{&client_app_});
@@ -63,10 +73,12 @@ void Scenario::make_server(uint64_t seed) {
   std::vector<Application*> applications;
   server_apps_.clear();
   for (unsigned i = 0; i < config_.server_workers; ++i) {
-    server_apps_.push_back(std::make_unique<FileServer>(config_.server));
+    TransferOptions options = config_.server;
+    options.window = config_.server_endpoint.connection_window;
+    server_apps_.push_back(std::make_unique<FileServer>(options));
     applications.push_back(server_apps_.back().get());
   }
-  HostConfig host{.ip = kServerIp, .workers = config_.server_workers, .endpoint = config_.server_endpoint};
+  HostConfig host{.ip = config_.server_ip, .workers = config_.server_workers, .endpoint = config_.server_endpoint};
   host.pool_packets = config_.pool_packets;
   host.identity = config_.server_identity;
   host.tls_server = tls_server_.get();
@@ -86,7 +98,8 @@ void Scenario::rebind_later() {
   simulation_.after(Duration::milliseconds(5), [this] {
     if (!handshakes_are_complete()) return rebind_later();
     for (const Rebinding& rebinding : config_.rebindings)
-      simulation_.after(rebinding.after, [this, rebinding] { simulation_.rebind(kClientIp, rebinding.address); });
+      simulation_.after(rebinding.after,
+                        [this, rebinding] { simulation_.rebind(config_.client_ip, rebinding.address); });
   });
 }
 
@@ -97,7 +110,8 @@ void Scenario::restart_server() {
 
 void Scenario::start() {
   for (uint64_t i = 0; i < config_.connections; ++i) {
-    const auto handle = client_->connect(kServer, static_cast<uint16_t>(Nat::kFirstPort + i), i);
+    const auto handle =
+        client_->connect({config_.server_ip, kServer.port}, static_cast<uint16_t>(Nat::kFirstPort + i), i);
     ASSERT_TRUE(handle) << "connection " << i << " was refused";
     client_app_.started(*handle, i);
   }
@@ -122,7 +136,10 @@ void Scenario::check_end() {
   EXPECT_EQ(amplification_.violation(), "");
   if (!is_empty()) return;
   EXPECT_EQ(client_app_.writes_outstanding(), 0u);
-  for (const auto& server : server_apps_) EXPECT_EQ(server->writes_outstanding(), 0u);
+  for (const auto& server : server_apps_) {
+    EXPECT_EQ(server->writes_outstanding(), 0u);
+    EXPECT_EQ(server->closed().size(), server->opened()) << "every connection that opened is told to be closed, once";
+  }
   client_->expect_baseline();
   server_->expect_baseline();
 }

@@ -33,6 +33,8 @@ struct Rebinding {
 
 struct ScenarioConfig {
   uint64_t seed = 1;
+  IpAddress client_ip = kClientIp;
+  IpAddress server_ip = kServerIp;
   LinkConfig to_server = interop_link();
   LinkConfig to_client = interop_link();
   std::vector<Rebinding> rebindings;
@@ -64,10 +66,10 @@ class Scenario {
   // From the start to the last byte of the last transfer.
   Duration completion() const;
   Duration handshake() const;  // of the first connection
-  uint64_t packets_to_server() const { return simulation_.link_stats(kClientIp, kServerIp).offered; }
-  uint64_t packets_to_client() const { return simulation_.link_stats(kServerIp, kClientIp).offered; }
-  const LinkStats& to_server() const { return simulation_.link_stats(kClientIp, kServerIp); }
-  const LinkStats& to_client() const { return simulation_.link_stats(kServerIp, kClientIp); }
+  uint64_t packets_to_server() const { return to_server().offered; }
+  uint64_t packets_to_client() const { return to_client().offered; }
+  const LinkStats& to_server() const { return simulation_.link_stats(config_.client_ip, config_.server_ip); }
+  const LinkStats& to_client() const { return simulation_.link_stats(config_.server_ip, config_.client_ip); }
 
   Simulation& simulation() { return simulation_; }
   Host& client() { return *client_; }

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/siphash.h"
+
 namespace viaduct::sim {
 namespace {
 
@@ -135,6 +137,9 @@ ScenarioConfig draw_scenario(uint64_t seed, bool real_tls) {
   config.tls.client_hello_size = draw.magnitude(250, 4'000);
   config.tls.server_hello_size = draw.magnitude(90, 1'300);
   config.tls.server_flight_size = draw.magnitude(500, 10'000);
+  for (quic::EndpointConfig* endpoint : {&config.client_endpoint, &config.server_endpoint}) {
+    if (draw.one_in(4)) endpoint->key_update_after = draw.magnitude(10, 2'000);
+  }
   return config;
 }
 
@@ -145,7 +150,7 @@ void print_datagram(const Simulation& simulation, const char* what, const Datagr
               datagram.to.port, datagram.payload.size(), datagram.payload.empty() ? 0u : datagram.payload.front());
 }
 
-void run_drawn_scenario(uint64_t seed, bool real_tls, bool print) {
+uint64_t run_drawn_scenario(uint64_t seed, bool real_tls, bool print) {
   SCOPED_TRACE(testing::Message() << "seed " << seed << (real_tls ? ", OpenSSL" : ""));
   Scenario scenario(draw_scenario(seed, real_tls));
   Simulation& simulation = scenario.simulation();
@@ -154,6 +159,7 @@ void run_drawn_scenario(uint64_t seed, bool real_tls, bool print) {
     simulation.add_delivered_tap([&](const Datagram& datagram) { print_datagram(simulation, "delivered", datagram); });
   }
   scenario.expect_success(kTimeLimit);
+  return siphash(SipKey{}, scenario.trace());
 }
 
 }  // namespace viaduct::sim

@@ -12,7 +12,7 @@ ScenarioConfig draw_scenario(uint64_t seed, bool real_tls);
 
 // Runs it and fails the test where something is not as it should be: bytes wrong, missing or twice; a connection
 // closed or not done in time; packets, memory or references not given back; the amplification limit broken.
-// print: every datagram as it is sent and delivered, to stdout.
-void run_drawn_scenario(uint64_t seed, bool real_tls, bool print = false);
+// print: every datagram as it is sent and delivered, to stdout. Returns a digest of everything that was sent, and when.
+uint64_t run_drawn_scenario(uint64_t seed, bool real_tls, bool print = false);
 
 }  // namespace viaduct::sim

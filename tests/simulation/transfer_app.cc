@@ -36,13 +36,17 @@ void TransferApp::take(const Event& event, Instant now) {
   }
   if (event.type == EventType::kData) bytes_received_ += event.length;
   on_event(event, now);
-  if (event.type == EventType::kData && event.length > 0)
-    kept_.push_back({now + options_.consume_delay, event.connection, event.token});
+  if (event.type != EventType::kData || event.length == 0) return;
+  kept_.push_back({now + options_.consume_delay, event.connection, event.token, event.length});
+  if ((kept_bytes_[event.connection] += event.length) > options_.window) fail("the peer broke the connection's limit");
 }
 
 void TransferApp::give_back(Instant now) {
-  for (; !kept_.empty() && kept_.front().until <= now; kept_.pop_front())
-    command({.type = CommandType::kConsume, .connection = kept_.front().connection, .token = kept_.front().token});
+  for (; !kept_.empty() && kept_.front().until <= now; kept_.pop_front()) {
+    const Kept& kept = kept_.front();
+    command({.type = CommandType::kConsume, .connection = kept.connection, .token = kept.token});
+    kept_bytes_[kept.connection] -= kept.length;
+  }
 }
 
 void TransferApp::pump(Handle connection, uint64_t stream, Outgoing& outgoing) {

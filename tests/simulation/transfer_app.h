@@ -18,6 +18,7 @@ struct TransferOptions {
   uint32_t write_size = 16'384;    // bytes of one write command, at most Content::kLongest
   uint64_t write_ahead = 262'144;  // bytes of a stream that are written and not released
   Duration consume_delay;          // how long received bytes are kept: a slow reader
+  uint64_t window = ~uint64_t{0};  // of bytes of a connection that may be here unconsumed: what was offered to the peer
 };
 
 // A request is 16 bytes: how much to send back, and how much follows; then what follows.
@@ -69,6 +70,7 @@ class TransferApp : public Application {
     Instant until;
     Handle connection;
     uint64_t token;
+    uint32_t length;
   };
 
   void take(const quic::Event& event, Instant now);
@@ -78,6 +80,7 @@ class TransferApp : public Application {
   std::deque<quic::Command> pending_;  // the ring may be full
   bool stalled_ = false;
   std::deque<Kept> kept_;
+  std::map<Handle, uint64_t> kept_bytes_;
   size_t writes_outstanding_ = 0;
   uint64_t bytes_received_ = 0;
   std::string problem_;
