@@ -34,7 +34,7 @@ bool OpensslContext::configure(const std::vector<std::string>& alpn, const std::
 }
 
 // OpenSSL passes over names that it does not know, and knows suites that QUIC does not have.
-// meets RFC 9001 5.3-1
+// meets RFC 9001 5.3-1 5.3-2
 bool OpensslContext::set_ciphers(const std::string& names, std::string& error) {
   const std::string known = std::string(":") + kDefaultCiphers + ":";
   for (size_t begin = 0; begin <= names.size();) {

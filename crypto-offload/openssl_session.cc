@@ -84,6 +84,7 @@ static_assert(static_cast<int>(EncryptionLevel::kInitial) == OSSL_RECORD_PROTECT
               static_cast<int>(EncryptionLevel::kOneRtt) == OSSL_RECORD_PROTECTION_LEVEL_APPLICATION);
 
 // meets RFC 9000 7-1
+// meets RFC 9001 8.4-1
 OpensslSession::OpensslSession(SslPointer ssl, TlsRole role, Bytes transport_parameters)
     : ssl_(std::move(ssl)),
       role_(role),

@@ -63,7 +63,8 @@ TEST_F(PathRules, ChallengesAreFullAndNeverTheSame) {
 }
 
 // The first packet from the new address lets the server send less than a whole datagram there. Its answer shows that
-// the peer is there; that whole datagrams get there, only a second challenge does. proves RFC 9000 8.2.1-5 8.2.3-1
+// the peer is there; that whole datagrams get there, only a second challenge does.
+// proves RFC 9000 8.2.1-5 8.2.3-1
 TEST_F(PathRules, AChallengeThatHadToBeSmallIsFollowedByAFullOne) {
   has_moved = true;
   say(10);

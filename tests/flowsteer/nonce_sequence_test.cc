@@ -14,6 +14,7 @@ constexpr uint64_t kNoLimit = UINT64_MAX;
 
 std::string text_of(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
 
+// proves RFC 9000 10.3.2-3 10.3.2-4
 TEST(NonceSequence, NeverRepeatsAcrossWorkers) {
   for (size_t length = 4; length <= 18; ++length) {
     Random random = Random::from_seed(length);

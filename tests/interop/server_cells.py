@@ -187,6 +187,8 @@ def server_environments():
              check=curl_has_no_option("quic-version")),
         cell("curl", "migration", impossible="OpenSSL's QUIC client does not migrate by itself",
              check=curl_has_no_option("migrat")),
+        # Its ClientHello has ciphers, groups, extensions and parameters that do not exist.
+        # proves RFC 9001 5.3-2
         cell("Chromium", "handshake", chromium_page(["1k.bin"])),
         cell("Chromium", "transfer 1 MB", chromium_page(["1m.bin"])),
         cell("Chromium", "many streams", chromium_page([f"1k.bin?{i}" for i in range(100)])),

@@ -247,6 +247,7 @@ TEST_F(UdpSend, TakesTheFrontOfABurstThatFits) {
   for (size_t i = 0; i < frames.size(); ++i) EXPECT_EQ(frames[i].back(), i + 14);
 }
 
+// proves RFC 9000 14-2
 TEST_F(UdpSend, DropsWhatIsLargerThanTheMtu) {
   EXPECT_EQ(port().max_payload4(), 1472u);
   EXPECT_EQ(port().max_payload6(), 1452u);

@@ -195,6 +195,7 @@ TEST_F(Verdicts, OfPacketsThatComeBeforeTheirKeys) {
 }
 
 // What no memory is left for is not acknowledged, and comes again when there is some.
+// proves RFC 9000 13.1-1
 TEST_F(Verdicts, OfDataThatThereIsNoMemoryFor) {
   PairOptions options{.client = small_config(), .server = small_config()};
   options.server.receive_slab_bytes = 16 << 10;
