@@ -186,13 +186,14 @@ class IpsecMbProtector final : public PacketProtector {
  private:
   // What bursts nearly always are: as many keys of one AES as there are lanes, all of them expanded. False for others.
   bool mask_all_lanes(std::span<MaskJob, aes_ni::kLanes> jobs) {
-    const Aead aead = jobs[0].key->aead;
+    const Aead aead = jobs.front().key->aead;
     if (aead == Aead::kChaCha20Poly1305) return false;
     aes_ni::Lane lanes[aes_ni::kLanes];
-    for (size_t i = 0; i < jobs.size(); ++i) {
-      const auto& key = *static_cast<const IpsecMbHeaderKey*>(jobs[i].key);
+    aes_ni::Lane* lane = lanes;
+    for (MaskJob& job : jobs) {
+      const auto& key = *static_cast<const IpsecMbHeaderKey*>(job.key);
       if (key.aead != aead || !key.is_expanded()) return false;
-      lanes[i] = {&schedules_.header.get(key.key), jobs[i].sample, jobs[i].mask.data()};
+      *lane++ = {&schedules_.header.get(key.key), job.sample, job.mask.data()};
     }
     aes_ni::encrypt_to_masks(lanes, aes_ni::kLanes);
     return true;

@@ -32,7 +32,7 @@ class ScheduleCache {
   explicit ScheduleCache(size_t capacity)
       : slots_(std::make_unique_for_overwrite<Schedule[]>(std::max<size_t>(capacity, 1))),
         owners_(std::max<size_t>(capacity, 1)),
-        recently_used_(owners_.size()),
+        recently_used_(std::make_unique<uint8_t[]>(owners_.size())),
         capacity_(static_cast<uint32_t>(owners_.size())) {
     vacant_.reserve(capacity_);
   }
@@ -55,8 +55,9 @@ class ScheduleCache {
   }
   // The same for a key that has one.
   const Schedule& get(const CachedKey& key) {
-    if (recently_used_[key.slot] == 0) recently_used_[key.slot] = 1;  // most writes would change nothing
-    return slots_[key.slot];
+    uint8_t& recently_used = recently_used_.get()[key.slot];
+    if (recently_used == 0) recently_used = 1;  // most writes would change nothing
+    return slots_.get()[key.slot];
   }
   // Fetches the first `bytes` of a key's expansion into the CPU's cache, if there is one.
   void prefetch(const CachedKey& key, size_t bytes) const {
@@ -105,7 +106,7 @@ class ScheduleCache {
   // Left as it comes: memory that no key has used is never touched.
   std::unique_ptr<Schedule[]> slots_;
   std::vector<CachedKey*> owners_;
-  std::vector<uint8_t> recently_used_;
+  std::unique_ptr<uint8_t[]> recently_used_;
   std::vector<uint32_t> vacant_;
   uint32_t hand_ = 0;
   const uint32_t capacity_;
