@@ -37,7 +37,8 @@ uint32_t remembered_files(const Config& config) {
 std::unique_ptr<OriginHandler> OriginHandler::make(const Config& config, SharedState& shared, ContentLoader& loader,
                                                    unsigned worker, std::unique_ptr<crypto::TlsContext> tls,
                                                    StageMeter& meter, std::string& error) {
-  auto protector = crypto::make_protector(config.protector);
+  // Room for both directions of every connection: an expanded key that comes from memory is cheaper than a new one.
+  auto protector = crypto::make_protector(config.protector, {.schedules = 2 * config.transport.max_connections});
   if (!protector) {
     error = "tls.protector: '" + config.protector + "' is not known or cannot be used on this CPU";
     return nullptr;

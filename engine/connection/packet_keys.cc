@@ -86,7 +86,9 @@ bool OneRttKeys::on_open_failed() { return limits_.failed() != crypto::KeyAction
 
 // meets RFC 9001 6.1-4 6.5-2 6.5-3
 void OneRttKeys::drop_previous(Instant now) {
-  if (previous_read_ && now >= previous_until_) previous_read_.reset();
+  if (!previous_read_ || now < previous_until_) return;
+  previous_read_.reset();
+  previous_write_.reset();
 }
 
 }  // namespace viaduct::quic
