@@ -5,6 +5,7 @@ Builds the project and passes its tests; the last line is "N passed, N failed". 
   lint         formatting, floors, citations of RFCs, clang-tidy on changed files
   unit         every floor's tests
   simulation   endpoints over a seeded network in virtual time
+  fuzz         each fuzz target for a fixed number of executions, under clang's sanitizers
   verdicts     no verdict that no test provoked
   end-to-end   the programs over DPDK ports, in network namespaces (root)
   soak         30 seconds of each long test
@@ -27,14 +28,16 @@ import tempfile
 import time
 import unittest
 import xml.etree.ElementTree as xml
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import fuzz
 import lint
 from build import TOP, build
 
 # The end-to-end tests that are also run with sanitizers.
 SANITIZED_END_TO_END = "TwoWorkersUnderLoad"
-STAGES = ["lint", "unit", "simulation", "verdicts", "end-to-end", "soak", "interop"]
+STAGES = ["lint", "unit", "simulation", "fuzz", "verdicts", "end-to-end", "soak", "interop"]
 
 
 class Tally:
@@ -90,6 +93,15 @@ def run_meson(options, tally, suite, variant_folder, label):
     if done.returncode != 0 and len(broken) > 0 or done.returncode != 0 and not failures:
         failures.append((f"programs of {suite}", "\n".join(broken + done.stdout.splitlines()[-60:])))
     tally.add(label, passed, failures, time.monotonic() - started)
+
+
+def run_fuzz(_, tally):
+    started = time.monotonic()
+    folder = build("fuzz")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = pool.map(lambda target: (target, fuzz.run_briefly(folder, target)), fuzz.EXECUTIONS)
+        failures = [(target, text) for target, (good, text) in results if not good]
+    tally.add("fuzz", len(fuzz.EXECUTIONS) - len(failures), failures, time.monotonic() - started)
 
 
 def run_verdicts(options, tally):
@@ -194,7 +206,7 @@ def main():
             if stage in ("unit", "simulation"):
                 run_meson(options, tally, stage, options["folder"], stage + label)
             else:
-                {"lint": run_lint, "verdicts": run_verdicts, "end-to-end": run_end_to_end,
+                {"lint": run_lint, "fuzz": run_fuzz, "verdicts": run_verdicts, "end-to-end": run_end_to_end,
                  "soak": run_soak, "interop": run_interop}[stage](options, tally)
     finally:
         shutil.rmtree(options["marks"])
