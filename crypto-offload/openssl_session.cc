@@ -216,6 +216,10 @@ int OpensslSession::transport_parameters(Bytes bytes) {
   if (failed_) return 1;
   has_transport_parameters_ = true;
   if (role_ == TlsRole::kClient) peer_parameters_.assign(bytes.begin(), bytes.end());
+  if (choose_parameters_) {
+    transport_parameters_ = choose_parameters_(bytes);
+    SSL_set_quic_tls_transport_params(ssl_.get(), transport_parameters_.data(), transport_parameters_.size());
+  }
   push(TlsMessage::Type::kTransportParameters, bytes);
   return 1;
 }

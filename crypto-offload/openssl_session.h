@@ -27,6 +27,9 @@ class OpensslSession final : public TlsSession {
   OpensslSession(const OpensslSession&) = delete;
   OpensslSession& operator=(const OpensslSession&) = delete;
 
+  bool choose_parameters(ChooseParameters choose) override { return choose_parameters_ = std::move(choose), true; }
+  void set_version(uint32_t version) override { version_ = version; }
+  uint32_t version() const { return version_; }
   void start() override;
   void provide(EncryptionLevel level, Bytes bytes) override;
   bool poll(TlsMessage& message) override;
@@ -74,8 +77,10 @@ class OpensslSession final : public TlsSession {
   EncryptionLevel read_level_ = EncryptionLevel::kInitial;
   EncryptionLevel write_level_ = EncryptionLevel::kInitial;
   std::vector<uint8_t> transport_parameters_;  // ours; OpenSSL keeps a pointer to them
-  std::vector<uint8_t> peer_parameters_;       // client: what a ticket remembers
-  std::vector<uint8_t> input_;                 // from the peer, at read_level_, not yet taken by OpenSSL
+  ChooseParameters choose_parameters_;
+  uint32_t version_ = 0;
+  std::vector<uint8_t> peer_parameters_;  // client: what a ticket remembers
+  std::vector<uint8_t> input_;            // from the peer, at read_level_, not yet taken by OpenSSL
   std::deque<Entry> entries_;
   std::vector<uint8_t> arena_;
   Secret polled_secret_;

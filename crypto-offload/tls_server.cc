@@ -17,6 +17,9 @@ constexpr unsigned kTransportParametersExtension = 0x39;
 // Early data that a context of its own remembers: half a minute of 500 resumptions a second.
 constexpr size_t kReplayCapacity = 1 << 14;
 
+// Of QUIC, in front of what a ticket remembers.
+constexpr size_t kVersionSize = sizeof(uint32_t);
+
 class OpensslServer final : public OpensslContext {
  public:
   OpensslServer() : OpensslContext(TLS_server_method()) {}
@@ -38,8 +41,9 @@ class OpensslServer final : public OpensslContext {
     return of(ssl).ticket_keys_->prepare(name, iv, cipher, mac, seal == 1);
   }
   static int fill_ticket(SSL* ssl, void*);
-  static SSL_TICKET_RETURN read_ticket(SSL*, SSL_SESSION*, const unsigned char*, size_t, SSL_TICKET_STATUS status,
-                                       void*);
+  static Bytes remembered(SSL_SESSION* session);
+  static SSL_TICKET_RETURN read_ticket(SSL* ssl, SSL_SESSION* session, const unsigned char*, size_t,
+                                       SSL_TICKET_STATUS status, void*);
   static int allow_early_data(SSL* ssl, void*);
 
   void configure_tickets(const TlsServerOptions& options);
@@ -82,12 +86,12 @@ void OpensslServer::configure_tickets(const TlsServerOptions& options) {
   SSL_CTX_set_num_tickets(context(), 1);
   SSL_CTX_set_timeout(context(), static_cast<long>(TicketKeys::kKeyLifeSeconds));
   SSL_CTX_set_tlsext_ticket_key_evp_cb(context(), &prepare_ticket);
+  SSL_CTX_set_session_ticket_cb(context(), &fill_ticket, &read_ticket, nullptr);
   early_data_ = options.early_data;
   if (!early_data_) return;
   early_data_context_ = options.early_data_context;
   replay_window_ = options.replay_window ? options.replay_window : std::make_shared<ReplayWindow>(kReplayCapacity);
   SSL_CTX_set_options(context(), SSL_OP_NO_ANTI_REPLAY);  // OpenSSL's own keeps sessions in this context's memory
-  SSL_CTX_set_session_ticket_cb(context(), &fill_ticket, &read_ticket, nullptr);
   SSL_CTX_set_allow_early_data_cb(context(), &allow_early_data, nullptr);
 }
 
@@ -151,14 +155,28 @@ int OpensslServer::choose_alpn(SSL* ssl, const uint8_t** chosen, uint8_t* chosen
   return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-// A ticket remembers what early data was promised under.
+// What a ticket remembers: the version of QUIC (4 octets), and what early data was promised under.
 int OpensslServer::fill_ticket(SSL* ssl, void*) {
   const std::string& promised = of(ssl).early_data_context_;
-  return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), promised.data(), promised.size());
+  std::vector<uint8_t> remembered(kVersionSize + promised.size());
+  ByteWriter writer(remembered);
+  writer.u32(session_of(ssl).version());
+  writer.bytes({reinterpret_cast<const uint8_t*>(promised.data()), promised.size()});
+  return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), remembered.data(), remembered.size());
 }
 
-SSL_TICKET_RETURN OpensslServer::read_ticket(SSL*, SSL_SESSION*, const unsigned char*, size_t, SSL_TICKET_STATUS status,
-                                             void*) {
+Bytes OpensslServer::remembered(SSL_SESSION* session) {
+  void* remembered = nullptr;
+  size_t size = 0;
+  if (session != nullptr) SSL_SESSION_get0_ticket_appdata(session, &remembered, &size);
+  return {static_cast<const uint8_t*>(remembered), size};
+}
+
+SSL_TICKET_RETURN OpensslServer::read_ticket(SSL* ssl, SSL_SESSION* session, const unsigned char*, size_t,
+                                             SSL_TICKET_STATUS status, void*) {
+  // RFC 9369 section 5: a session of another version is none.
+  ByteReader reader(remembered(session));
+  if (reader.u32() != session_of(ssl).version() || !reader.ok()) return SSL_TICKET_RETURN_IGNORE_RENEW;
   if (status == SSL_TICKET_SUCCESS) return SSL_TICKET_RETURN_USE;
   return status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_IGNORE_RENEW;
 }
@@ -167,10 +185,12 @@ SSL_TICKET_RETURN OpensslServer::read_ticket(SSL*, SSL_SESSION*, const unsigned 
 // section 4.6.3, RFC 9114 section 7.2.4.2) and once.
 int OpensslServer::allow_early_data(SSL* ssl, void*) {
   const OpensslServer& server = of(ssl);
-  void* promised = nullptr;
-  size_t size = 0;
-  SSL_SESSION_get0_ticket_appdata(SSL_get_session(ssl), &promised, &size);
-  if (std::string_view(static_cast<const char*>(promised), size) != server.early_data_context_) return 0;
+  ByteReader reader(remembered(SSL_get_session(ssl)));
+  reader.skip(kVersionSize);
+  const Bytes promised = reader.rest();
+  if (std::string_view(reinterpret_cast<const char*>(promised.data()), promised.size()) != server.early_data_context_) {
+    return 0;
+  }
   std::array<uint8_t, SSL3_RANDOM_SIZE> random;
   SSL_get_client_random(ssl, random.data(), random.size());
   return server.replay_window_->is_new(siphash24(SipKey{}, random), TicketKeys::system_clock()) ? 1 : 0;

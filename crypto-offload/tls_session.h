@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -46,6 +47,15 @@ struct TlsMessage {
 class TlsSession {
  public:
   virtual ~TlsSession() = default;
+
+  // Server, before the first provide(): our parameters may depend on the client's. Called with those, from inside
+  // provide(); what it returns is sent in place of what accept() was given. False where that cannot be, because the
+  // work is done elsewhere.
+  using ChooseParameters = std::function<std::vector<uint8_t>(Bytes client)>;
+  virtual bool choose_parameters(ChooseParameters) { return false; }
+  // Server: the version of QUIC that is spoken, at first and when it changes. Tickets hold for the version they were
+  // given in (RFC 9369 section 5).
+  virtual void set_version(uint32_t) {}
 
   // Client: makes the ClientHello. Server: nothing.
   virtual void start() = 0;

@@ -18,10 +18,14 @@ struct ConnectionHandle {
 };
 
 enum class EventType : uint8_t {
-  kOpened,       // the handshake is complete. value: the cookie of connect(), or 0
+  kOpened,       // streams may be used: the handshake is complete, or 0-RTT goes ahead of it (early; kCompleted
+                 // follows). value: the cookie of connect(), or 0
+  kCompleted,    // after an early kOpened, the handshake is complete. early: what was sent before was received; where
+                 // not, the engine sends it again
   kClosed,       // the last event of a connection; its writes were all released before. error, application_error
   kData,         // stream bytes in order: data, length; fin. Returned by kConsume with `token`
-                 // (length may be 0 with fin; token is then 0 and nothing is to be returned)
+                 // (length may be 0 with fin; token is then 0 and nothing is to be returned). early: it came as 0-RTT
+                 // and may be a copy of what somebody else sent before (RFC 9001 section 9.2)
   kReset,        // RESET_STREAM: no more data comes; error: the application's code
   kStopSending,  // STOP_SENDING: error; the engine resets the stream by itself, its writes come back as kReleased
   kReleased,     // chunk, length: one kWrite is done with (acknowledged, or the stream or connection is gone)
@@ -33,6 +37,7 @@ struct alignas(64) Event {
   EventType type = EventType::kOpened;
   bool fin = false;
   bool application_error = false;  // kClosed: error is the application's, not the transport's
+  bool early = false;              // kOpened, kCompleted, kData
   ConnectionHandle connection;
   uint32_t length = 0;
   uint64_t stream = 0;
@@ -54,6 +59,7 @@ enum class CommandType : uint8_t {
   kStopSending,  // STOP_SENDING with error; what still comes is discarded
   kConsume,      // the bytes of `token` were used: they may be freed and credited to flow control
   kClose,        // close the connection with the application error; kClosed follows
+  kUpdateKeys,   // new 1-RTT keys as soon as the last update is over (RFC 9001 section 6)
   kDatagram,     // RFC 9221: send chunk[offset, offset + length) once
 };
 

@@ -33,6 +33,15 @@ namespace viaduct::quic {
   X(kProtocolError, "protocol-error", "authentic, and its content closed the connection", "RFC 9000 section 11")       \
   X(kHalfOpenLimit, "half-open-limit", "would begin a connection beyond the limit of handshakes",                      \
     "RFC 9000 section 21.3")                                                                                           \
+  X(kHalfOpenPrefixLimit, "half-open-prefix-limit", "would begin a connection beyond the limit of its network",        \
+    "RFC 9000 section 21.3")                                                                                           \
+  X(kRetrySent, "retry-sent", "would begin a connection; answered by a Retry", "RFC 9000 section 8.1.2")               \
+  X(kRetryUnanswered, "retry-unanswered", "would be answered by a Retry, and too many answers wait",                   \
+    "RFC 9000 section 8.1.2")                                                                                          \
+  X(kTokenExpired, "token-expired", "an Initial with a Retry token that is too old; refused",                          \
+    "RFC 9000 section 8.1.3")                                                                                          \
+  X(kTokenForged, "token-forged", "an Initial with a Retry token that is not its sender's; refused",                   \
+    "RFC 9000 section 8.1.3")                                                                                          \
   X(kConnectionLimit, "connection-limit", "would begin a connection beyond the pool", "RFC 9000 section 5.2.2")        \
   X(kNotAccepting, "not-accepting", "would begin a connection at an endpoint that is a client or shuts down",          \
     "RFC 9000 section 5.2.2")

@@ -30,6 +30,7 @@ struct Request : ListNode<> {
   uint32_t section_used = 0;    // bytes gathered
   bool section_too_large = false;
   bool has_data = false;  // anything came at all
+  bool is_early = false;  // some of it as 0-RTT
   bool is_asked = false;  // the application has it
   bool receive_done = false;
 

@@ -119,6 +119,7 @@ void Server::on_data(Connection& connection, const Event& event) {
   const Bytes bytes{event.data, event.length};
   if (is_request_stream(event.stream)) {
     Request* request = find_or_open_request(connection, event.stream);
+    if (request) request->is_early |= event.early;
     if (request && !request->receive_done) read_request_bytes(connection, *request, bytes, event.fin);
     return;
   }

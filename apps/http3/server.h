@@ -110,6 +110,7 @@ class Server {
   bool on_head(Connection& connection, Request& request);
   void on_end(Connection& connection, Request& request);
   void refuse_head(Request& request);
+  void refuse_early(Request& request);
   void drop_section(Connection& connection, Request& request);
 
   // --- server_answers.cc: what goes ---

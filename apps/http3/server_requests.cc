@@ -4,6 +4,12 @@
 #include "apps/http3/server.h"
 
 namespace viaduct::http3 {
+namespace {
+
+// RFC 9001 section 9.2: whoever recorded a client's 0-RTT packets can send them once more.
+bool is_replay_safe(std::string_view method) { return method == "GET" || method == "HEAD"; }
+
+}  // namespace
 
 Request* Server::find_request(quic::ConnectionHandle connection, uint64_t stream) {
   if (stream % 4 != 0) return nullptr;
@@ -151,6 +157,10 @@ bool Server::on_head(Connection& connection, Request& request) {
   }
   request.content_length = head->content_length;
   connection.idle.forgive();
+  if (request.is_early && !is_replay_safe(head->method)) {
+    refuse_early(request);
+    return false;
+  }
   application_.on_request(requests_.handle_of(request), *head);
   return !request.is_aborted;
 }
@@ -164,6 +174,13 @@ void Server::refuse_head(Request& request) {
   if (!respond(requests_.handle_of(request), 431, kFields, body.size(), body))
     return abort(request, Error::kExcessiveLoad, kRequestHeadTooLarge);
   request.outcome = kRequestHeadTooLarge;
+}
+
+// RFC 8470 section 5.2: the client asks again when the handshake is complete.
+void Server::refuse_early(Request& request) {
+  if (!respond(requests_.handle_of(request), 425, {}, 0))
+    return abort(request, Error::kRequestRejected, kRequestTooEarly);
+  request.outcome = kRequestTooEarly;
 }
 
 void Server::on_end(Connection& connection, Request& request) {

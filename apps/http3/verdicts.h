@@ -21,6 +21,8 @@ namespace viaduct::http3 {
     "RFC 9114 section 4.1.2")                                                                                      \
   X(kRequestHeadTooLarge, "h3-request-head-too-large", "Its header section passed our limit; answered with 431.",  \
     "RFC 9114 section 4.2.2")                                                                                      \
+  X(kRequestTooEarly, "h3-request-too-early", "Sent as 0-RTT, and not safe to be done twice; answered with 425.",  \
+    "RFC 8470 section 5.2")                                                                                        \
   X(kConnectionEnded, "h3-connection-ended", "Closed by the peer, by time, or by us when all was done.",           \
     "RFC 9114 section 5")                                                                                          \
   X(kConnectionRefused, "h3-connection-refused", "Opened while we shut down; closed with H3_NO_ERROR.",            \

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <format>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "apps/origin/config_reader.h"
@@ -77,6 +78,8 @@ void read_tls(TableReader& tls, Config& config) {
   tls.texts("alpn", config.alpn);
   if (std::ranges::find(config.alpn, "h3") == config.alpn.end()) tls.fail("alpn", "expected a list with \"h3\" in it");
   tls.text("key_log", config.key_log_file);
+  tls.text("ticket_keys", config.ticket_key_file);
+  tls.flag("early_data", config.early_data);
   tls.text("protector", config.protector);
 }
 
@@ -96,6 +99,51 @@ void read_content(TableReader& content, Config& config) {
   config.site.first_window = std::min(config.site.first_window, config.site.last_window);
 }
 
+void read_address_validation(TableReader& transport, quic::EndpointConfig& t) {
+  static constexpr std::string_view kPolicies[] = {"never", "under-load", "always"};
+  if (const auto policy = transport.choice("retry", kPolicies)) t.retry = static_cast<quic::RetryPolicy>(*policy);
+  transport.number("retry_half_open", t.retry_half_open, 1, 1 << 22);
+  transport.duration("retry_token_life", t.retry_token_life, Duration::milliseconds(100), Duration::seconds(600));
+  transport.duration("new_token_life", t.new_token_life, Duration(), Duration::seconds(30 * 86400));
+}
+
+// "v1" or "v2".
+std::optional<uint32_t> parse_version(std::string_view text) {
+  for (const uint32_t version : quic::kSupportedVersions) {
+    if (quic::version_name(version) == text) return version;
+  }
+  return std::nullopt;
+}
+
+void read_versions(TableReader& transport, quic::EndpointConfig& t) {
+  static constexpr std::string_view kPreferences[] = {"none", "v1", "v2"};
+  std::vector<uint32_t> versions;
+  transport.parsed("versions", [&](const std::string& text) -> std::string {
+    const auto version = parse_version(text);
+    if (!version || std::ranges::find(versions, *version) != versions.end()) return "\"v1\" or \"v2\", each once";
+    versions.push_back(*version);
+    return {};
+  });
+  if (!versions.empty()) t.versions = versions;
+  if (const auto preference = transport.choice("preferred_version", kPreferences))
+    t.preferred_version = parse_version(kPreferences[*preference]).value_or(0);
+  transport.flag("grease_quic_bit", t.grease_quic_bit);
+}
+
+void read_paths(TableReader& transport, quic::EndpointConfig& t) {
+  transport.parsed("preferred_addresses", [&](const std::string& text) -> std::string {
+    const auto address = SocketAddress::parse(text);
+    if (!address || address->port == 0) return "an address with its port, like \"198.18.0.3:443\"";
+    SocketAddress& slot = address->ip.is_v4() ? t.preferred_v4 : t.preferred_v6;
+    if (slot.port != 0) return "one address of a family";
+    slot = *address;
+    return {};
+  });
+  bool allowed = !t.disable_active_migration;
+  transport.flag("active_migration", allowed);
+  t.disable_active_migration = !allowed;
+}
+
 void read_transport(TableReader& transport, Config& config) {
   static constexpr std::string_view kControllers[] = {"new-reno", "cubic"};
   quic::EndpointConfig& t = config.transport;
@@ -108,6 +156,11 @@ void read_transport(TableReader& transport, Config& config) {
   transport.size("connection_window", t.connection_window, 1 << 14, kGiB);
   transport.size("stream_window", t.stream_window, 1 << 12, kGiB);
   transport.number("max_udp_payload", t.max_udp_payload, 1200, 9000);
+  transport.number("max_half_open_per_network", t.max_half_open_per_prefix, 1, 1 << 22);
+  transport.number("key_update_after", t.key_update_after, 1000, 1 << 22);
+  read_address_validation(transport, t);
+  read_versions(transport, t);
+  read_paths(transport, t);
   transport.size("receive_slab", t.receive_slab_bytes, 1 << 16, 16 * kGiB);
   if (const auto controller = transport.choice("congestion", kControllers))
     t.congestion = *controller == 0 ? quic::ControllerKind::kNewReno : quic::ControllerKind::kCubic;

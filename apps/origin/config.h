@@ -36,6 +36,8 @@ struct Config {
   std::string key_file;
   std::vector<std::string> alpn = {"h3"};
   std::string key_log_file;
+  std::string ticket_key_file;  // empty: keys of this process
+  bool early_data = true;
   std::string protector;  // of packets; empty: the best one
 
   ContentConfig content;

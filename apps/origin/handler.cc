@@ -20,7 +20,8 @@ quic::EndpointServices services(crypto::PacketProtector& protector, crypto::TlsC
           .shard = worker,
           .random = random,
           .stateless_reset_key = shared.stateless_reset_key,
-          .meter = &meter};
+          .meter = &meter,
+          .token_secret = shared.token_secret};
 }
 
 // One head chunk for each response in progress, and some for control streams.
@@ -67,6 +68,7 @@ OriginHandler::OriginHandler(const Config& config, SharedState& shared, ContentL
 }
 
 bool OriginHandler::step(Instant now) {
+  shared_.tls->update(*tls_, certificates_seen_);
   bool worked = endpoint_.step(now);
   follow_phase(now);
   for (int round = 0; round < kApplicationRounds; ++round) {

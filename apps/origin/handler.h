@@ -10,6 +10,7 @@
 #include "apps/origin/config.h"
 #include "apps/origin/content_client.h"
 #include "apps/origin/site.h"
+#include "apps/origin/tls.h"
 #include "apps/origin/wall_clock.h"
 #include "base/packet_handler.h"
 #include "base/random.h"
@@ -27,6 +28,8 @@ namespace viaduct::origin {
 struct SharedState {
   SipKey shard_secret{};
   std::array<uint8_t, 32> stateless_reset_key{};
+  std::array<uint8_t, 32> token_secret{};
+  std::unique_ptr<SharedTls> tls;
   WallClock wall;
   // What the control thread wants; workers look once per round, and it wakes them after a change.
   enum class Phase : uint8_t { kServe, kDrain, kClose };
@@ -71,6 +74,7 @@ class OriginHandler {
   SharedState& shared_;
   StageMeter& meter_;
   std::unique_ptr<crypto::TlsContext> tls_;
+  uint64_t certificates_seen_ = 0;
   std::unique_ptr<crypto::PacketProtector> protector_;
   Random random_;
   flowsteer::ShardMap shards_;

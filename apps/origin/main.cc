@@ -10,6 +10,7 @@
 #include "apps/origin/config.h"
 #include "apps/origin/program.h"
 #include "apps/origin/telemetry_commands.h"
+#include "apps/origin/tls.h"
 #include "apps/origin/verdict_list.h"
 #include "base/log.h"
 #include "crypto-offload/tls_session.h"
@@ -51,9 +52,7 @@ std::string check_files(const Config& config, bool may_make_certificate) {
     return std::format("content.root: '{}' is not a folder", config.content.root);
   if (may_make_certificate && !fs::exists(config.certificate_file) && !fs::exists(config.key_file)) return {};
   std::string error;
-  const auto tls = crypto::make_tls_server(
-      {.certificate_file = config.certificate_file, .private_key_file = config.key_file, .alpn = config.alpn}, error);
-  return tls ? "" : "tls: " + error;
+  return SharedTls::make(config, error) ? "" : "tls: " + error;
 }
 
 // Signals are for the control thread's sigtimedwait(); threads inherit the mask.
@@ -62,6 +61,7 @@ void block_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 }

@@ -16,18 +16,6 @@ constexpr Duration kTendInterval = Duration::milliseconds(100);
 // How long connections may take to say goodbye after the drain.
 constexpr Duration kCloseLimit = Duration::seconds(5);
 
-// Contexts resume each other's sessions, because a client that comes again meets any of them.
-std::unique_ptr<crypto::TlsContext> make_tls(const Config& config,
-                                             const std::shared_ptr<const crypto::TicketKeys>& ticket_keys,
-                                             std::string& error) {
-  return crypto::make_tls_server({.certificate_file = config.certificate_file,
-                                  .private_key_file = config.key_file,
-                                  .alpn = config.alpn,
-                                  .key_log_file = config.key_log_file,
-                                  .ticket_keys = ticket_keys},
-                                 error);
-}
-
 }  // namespace
 
 net::Placement plan_workers(const Config& config) {
@@ -59,12 +47,14 @@ std::string Program::open_device() {
 
 std::string Program::make_handshake_workers() {
   hand_off_ = std::make_unique<HandOff>(config_.workers, kHandOffRing);
-  ticket_keys_ = crypto::TicketKeys::make();
+  std::string problem;
+  shared_.tls = SharedTls::make(config_, problem);
+  if (!shared_.tls) return problem;
   if (config_.handshake_workers == 0) return {};
   std::vector<std::unique_ptr<crypto::TlsContext>> contexts;
   for (unsigned i = 0; i < config_.handshake_workers; ++i) {
     std::string error;
-    contexts.push_back(make_tls(config_, ticket_keys_, error));
+    contexts.push_back(shared_.tls->make_context(error));
     if (!contexts.back()) return error;
   }
   handshake_pool_ =
@@ -74,7 +64,7 @@ std::string Program::make_handshake_workers() {
 }
 
 std::unique_ptr<crypto::TlsContext> Program::make_worker_tls(unsigned index, Worker& worker, std::string& error) {
-  if (!handshake_pool_) return make_tls(config_, ticket_keys_, error);
+  if (!handshake_pool_) return shared_.tls->make_context(error);
   auto remote = handshake_pool_->context_for(index);
   worker.handshakes = remote.get();
   return remote;
@@ -84,6 +74,7 @@ std::string Program::make_workers() {
   Random random = Random::from_system();
   random.fill({reinterpret_cast<uint8_t*>(&shared_.shard_secret), sizeof shared_.shard_secret});
   random.fill(shared_.stateless_reset_key);
+  random.fill(shared_.token_secret);
   loader_ = std::make_unique<ContentLoader>(config_.content, config_.workers);
   if (std::string problem = loader_->open_root(); !problem.empty()) return "content.root: " + problem;
   for (unsigned i = 0; i < config_.workers; ++i) {
@@ -146,14 +137,23 @@ void Program::run() {
   stop();
 }
 
+void Program::reload() {
+  std::string error;
+  if (shared_.tls->reload_certificates(error)) return log_info("origin", "read the certificates again");
+  log_warning("origin", "the certificates stay as they were: " + error);
+}
+
 // True where a signal came that ends the program.
 bool Program::wait_for_signal(Duration longest) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   const timespec timeout{.tv_sec = longest.ns() / 1'000'000'000, .tv_nsec = longest.ns() % 1'000'000'000};
-  return sigtimedwait(&signals, nullptr, &timeout) > 0;
+  const int signal = sigtimedwait(&signals, nullptr, &timeout);
+  if (signal == SIGHUP) reload();
+  return signal == SIGTERM || signal == SIGINT;
 }
 
 template <class Done>

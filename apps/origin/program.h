@@ -37,7 +37,8 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
-  // Serves until SIGTERM or SIGINT, then lets requests finish, up to Config::drain_limit or a second signal.
+  // Serves until SIGTERM or SIGINT, then lets requests finish, up to Config::drain_limit or a second signal. SIGHUP
+  // reads the certificates again.
   void run();
 
   // "198.18.0.1:443 and [2001:db8::1]:443".
@@ -87,6 +88,7 @@ class Program {
   void drain();
   void stop();
   void tend();
+  void reload();
   void tend_capture();
   void log_figures();
 
@@ -96,7 +98,6 @@ class Program {
   std::unique_ptr<net::IpInterface> interface_;
   std::unique_ptr<ContentLoader> loader_;
   std::unique_ptr<HandOff> hand_off_;
-  std::shared_ptr<const crypto::TicketKeys> ticket_keys_;
   Quiescence quiescence_;
   std::unique_ptr<crypto::HandshakePool> handshake_pool_;
   std::vector<Worker> workers_;

@@ -23,6 +23,7 @@ RecoveryConfig recovery_of(const EndpointConfig& config, Role role) {
 Connection::Connection(Shard& shard, const ConnectionStart& start, Instant now)
     : shard_(shard),
       role_(start.role),
+      original_version_(start.version),
       version_(start.version),
       remote_ids_(shard.config.active_connection_ids),
       received_{AckRanges(shard.blocks), AckRanges(shard.blocks), AckRanges(shard.blocks)},
@@ -35,17 +36,22 @@ Connection::Connection(Shard& shard, const ConnectionStart& start, Instant now)
       idle_from_(now),
       handshake_deadline_(now + shard.config.handshake_timeout),
       original_dcid_(start.original_dcid),
+      initial_dcid_(start.initial_dcid),
       last_dcid_(start.local_id),
-      cookie_(start.cookie) {
+      cookie_(start.cookie),
+      server_name_(start.server_name),
+      memory_(start.memory) {
   active_.path = start.path;
+  server_address_ = start.path.remote;
   // A client has chosen its server's address.
-  active_.validated = start.role == Role::kClient;
+  active_.validated = start.role == Role::kClient || start.address_is_proved;
   local_ids_.start(start.local_id);
   remote_ids_.start(start.remote_id);
   keys_.set_update_interval(shard.config.key_update_after);
 }
 
 Connection::~Connection() {
+  stop_being_half_open();
   if (!handshake_) return;
   release_deferred();
   shard_.handshakes.release(handshake_handle_);
@@ -53,25 +59,16 @@ Connection::~Connection() {
 
 bool Connection::start(ConnectionHandle handle, const ConnectionStart& start, LevelKeys initial_keys, Instant now) {
   handle_ = handle;
-  handshake_handle_ = shard_.handshakes.acquire(shard_.streams);
-  handshake_ = shard_.handshakes.get(handshake_handle_);
-  if (!handshake_) return false;
-  handshake_->initial = std::move(initial_keys);
+  if (role_ == Role::kServer) {
+    is_half_open_ = true;
+    half_open_place_ = shard_.half_open.place_of(start.path.remote.ip);
+    shard_.half_open.add(half_open_place_);
+  }
+  if (!begin_handshake(std::move(initial_keys))) return false;
   if (role_ == Role::kServer) {
     handshake_->peer_scid = start.remote_id;
     handshake_->peer_scid_known = true;
   }
-  std::array<uint8_t, kMaxEncodedTransportParameters> encoded;
-  const size_t size = encode_transport_parameters(own_parameters(start), role_, shard_.services.random.u64(), encoded);
-  const Bytes parameters(encoded.data(), size);
-  if (role_ == Role::kServer) {
-    handshake_->tls = shard_.services.tls_server->accept(parameters);
-  } else {
-    handshake_->tls = shard_.services.tls_client->connect(start.server_name, parameters, {});
-    if (handshake_->tls) handshake_->tls->start();
-  }
-  if (!handshake_->tls) return false;
-  handshake_->tls->set_owner(owner_of(handle));
   schedule(now);
   return true;
 }

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/instant.h"
 #include "base/intrusive_list.h"
@@ -29,6 +30,7 @@
 
 namespace viaduct::quic {
 
+class ServerMemory;
 class Shard;
 struct DatagramPlan;
 struct PacketPart;
@@ -75,10 +77,13 @@ struct ConnectionStart {
   uint32_t version = kVersion1;
   Path path;
   ConnectionId local_id;
-  ConnectionId original_dcid;
-  ConnectionId remote_id;        // the client's SCID; for a client the original DCID, until the server chose its own
-  std::string server_name = {};  // client
-  uint64_t cookie = 0;           // client
+  ConnectionId original_dcid;      // of the client's very first Initial
+  ConnectionId initial_dcid;       // of its first after a Retry, if there was one: Initial keys are made from it
+  ConnectionId remote_id;          // the client's SCID; for a client the original DCID, until the server chose its own
+  std::string server_name = {};    // client
+  uint64_t cookie = 0;             // client
+  ServerMemory* memory = nullptr;  // client
+  bool address_is_proved = false;  // server: a token says so
 };
 
 // The first members are what every packet touches. Made and destroyed by its shard; it never outlives it.
@@ -139,6 +144,8 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void close(const TransportError& error, Instant now);
   // Closing or draining ends then at the latest.
   void finish_by(Instant limit, Instant now);
+  // Client: tries a path, and goes over to it once it answers. False where it cannot be tried now.
+  bool move_to(const Path& path, Instant now);
 
   ConnectionHandle handle() const { return handle_; }
   Role role() const { return role_; }
@@ -166,12 +173,33 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void receive_packet(Packet& datagram, size_t offset, const PacketHeader& header, Instant now,
                       DatagramOutcome& outcome);
   void process(const OpenedPacket& packet, Instant now, DatagramOutcome& outcome);
-  bool knows_ids_of(const PacketHeader& header) const;
+  const LevelKeys* long_header_keys(const PacketHeader& header) const;
+  bool is_too_early(PacketType type) const;
   bool defer(Packet& datagram, size_t offset);
   void receive_deferred(Instant now);
   void release_deferred();
+
+  // connection_retry.cc
+  void receive_retry(Bytes packet, const PacketHeader& header, DatagramOutcome& outcome, Instant now);
+  void apply_new_token(const NewTokenFrame& frame);
+  bool write_token_frame(ByteWriter& writer, Instant now);
+
+  // connection_version.cc
+  bool knows_ids_of(const PacketHeader& header) const;
+  bool speaks_version_of(const PacketHeader& header) const;
+  bool is_upgrade(const PacketHeader& header) const;
+  void go_on_in(uint32_t version, LevelKeys initial_keys);
+  std::vector<uint8_t> parameters_for(Bytes client) const;
+  TransportError follow_client_version(const TransportParameters& client);
   void receive_version_negotiation(const PacketHeader& header, Instant now, DatagramOutcome& outcome);
-  void after_packet(const OpenedPacket& packet, bool ack_eliciting, bool probing, Instant now);
+  void begin_again_in(uint32_t version, Instant now);
+
+  // connection_early.cc
+  void remember_parameters(const TransportParameters& server);
+  void begin_early_data(const crypto::TlsMessage& message, Instant now);
+  void on_early_data_rejected(Instant now);
+  TransportError settle_early_data();
+  void keep_ticket(const crypto::TlsMessage& message);
 
   // connection_frames.cc
   struct PayloadSummary {
@@ -195,16 +223,33 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void on_handshake_complete(Instant now);
   void confirm_handshake(Instant now);
   TransportError check_peer_parameters() const;
-  TransportParameters own_parameters(const ConnectionStart& start) const;
+  TransportParameters own_parameters() const;
+  std::vector<uint8_t> encoded_parameters(uint32_t version) const;
+  bool begin_handshake(LevelKeys initial_keys);
   void adopt_peer_parameters();
   void discard_space(PacketSpace space, Instant now);
   void drop_handshake_state();
+  void stop_being_half_open();
 
   // connection_ids.cc
   void issue_ids();
   void update_reset_token();
 
+  // connection_migration.cc
+  bool is_servers(const SocketAddress& address) const;
+  TransportError keep_preferred_id();
+  void try_preferred_address(Instant now);
+  void go_over(Instant now);
+  void on_candidate_timer(Instant now);
+  bool prepare_preferred_address();
+  void offer_preferred_address(TransportParameters& own) const;
+
+  // connection_scramble.cc
+  void plan_scramble();
+  void write_scrambled(PacketPart& part);
+
   // connection_paths.cc
+  static bool is_same(const Path& one, const Path& other);
   void follow_peer(const OpenedPacket& packet, Instant now);
   void migrate(const OpenedPacket& packet, Instant now);
   void on_path_response(const PathData& data, Instant now);
@@ -217,6 +262,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   // connection_send.cc
   bool can_write(PacketSpace space) const;
   void check_amplification_limit(Instant now, size_t least = PathState::kLeastPacket);
+  bool writes_zero_rtt() const { return role_ == Role::kClient && !handshake_complete_; }
   size_t datagram_limit(const Packet& packet, const PathState& path, size_t mtu) const;
   bool may_send_eliciting(PacketSpace space, size_t limit, Instant now);
   bool has_eliciting(PacketSpace space) const;
@@ -226,7 +272,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void write_ack_frame(PacketPart& part, PacketSpace space, Instant now);
   void write_eliciting(PacketPart& part, PacketSpace space, Instant now);
   void write_crypto_frames(PacketPart& part, PacketSpace space);
-  void write_connection_frames(PacketPart& part);
+  void write_connection_frames(PacketPart& part, Instant now);
   void write_streams(PacketPart& part, Instant now);
   void finish_datagram(std::span<PacketPart> parts, DatagramPlan& plan, PathState& path, Instant now);
   static void pad_datagram(PacketPart& last, DatagramPlan& plan, size_t size);
@@ -269,7 +315,11 @@ class Connection final : public ListNode<ConnectionsToSend>,
   const Role role_;
   bool handshake_complete_ = false;
   bool handshake_confirmed_ = false;
-  const uint32_t version_;
+  bool is_negotiated_ = false;                      // client: it began again after a Version Negotiation packet
+  bool greases_bit_ = false;                        // the peer takes packets whose fixed bit is zero (RFC 9287)
+  bool is_early_ = false;                           // streams are used ahead of the handshake's completion
+  uint32_t original_version_;                       // of the client's first packets
+  uint32_t version_;                                // in use
   std::array<uint64_t, kPacketSpaces> expected_{};  // one more than the largest number processed
   OneRttKeys keys_;
   PathState active_;
@@ -284,6 +334,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   size_t mtu_ = kMinInitialDatagram;
   Instant pacing_deadline_ = Instant::never();
   bool handshake_done_due_ = false;
+  bool token_due_ = false;
   bool discard_initial_due_ = false;
   bool keys_used_up_ = false;
   bool amplification_limited_ = false;
@@ -296,14 +347,24 @@ class Connection final : public ListNode<ConnectionsToSend>,
   Instant close_deadline_ = Instant::never();
   Instant stall_deadline_ = Instant::never();  // when nothing has come of what we wait for, to be asked for
   bool ping_due_ = false;
+  Instant ticket_deadline_ = Instant::never();  // client: how long TLS is kept for a ticket
+  bool awaits_ticket_ = false;
 
   // --- connection IDs, paths ---
   LocalIds local_ids_;
+  bool is_half_open_ = false;  // counted among its prefix's
+  uint16_t half_open_place_ = 0;
   const ConnectionId original_dcid_;  // of the client's first packet
+  ConnectionId initial_dcid_;         // what Initial keys are made from; a server's index knows it
   ConnectionId registered_token_;     // what the shard knows our peer's stateless reset by; empty for none
   ConnectionId last_dcid_;            // which of ours the peer used last
   PathState fallback_;                // the last validated path, while the active one is not
   bool has_fallback_ = false;
+  ConnectionId fallback_id_;  // of the peer, for what is still sent there
+  PathState candidate_;       // client: where it may go over to
+  bool has_candidate_ = false;
+  bool peer_disables_migration_ = false;
+  SocketAddress server_address_;  // client: of the handshake
   PathResponses responses_;
 
   // --- MTU discovery ---
@@ -324,8 +385,14 @@ class Connection final : public ListNode<ConnectionsToSend>,
   // --- events ---
   const uint64_t cookie_;
   bool opened_event_ = false;
+  bool completed_event_ = false;
+  bool early_taken_ = false;  // client: kCompleted says so
   bool closed_event_ = false;
   bool was_opened_ = false;  // kOpened was told
+
+  // --- client: what its next connection to the server needs ---
+  const std::string server_name_;
+  ServerMemory* const memory_;
 
   Handle handshake_handle_;
   Handshake* handshake_ = nullptr;  // null once it is over

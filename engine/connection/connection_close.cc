@@ -60,7 +60,7 @@ void Connection::become_gone(Instant) {
   state_ = State::kGone;
   shard_.wheel.cancel(*this);
   for (const LocalIds::Id& id : local_ids_) shard_.forget_id(id.id);
-  if (role_ == Role::kServer) shard_.forget_id(original_dcid_);
+  if (role_ == Role::kServer) shard_.forget_id(initial_dcid_);
   if (!registered_token_.empty()) shard_.reset_tokens.erase(registered_token_);
   registered_token_ = {};
   ListNode<ConnectionsToSend>::unlink();

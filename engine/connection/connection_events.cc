@@ -34,6 +34,9 @@ bool Connection::execute(const Command& command, Instant now) {
       // The extension was not negotiated.
       shard_.stats.commands_ignored.add();
       return command.chunk == nullptr || shard_.return_chunk(command);
+    case CommandType::kUpdateKeys:
+      keys_.ask_for_update();
+      break;
     case CommandType::kConsume:
       break;
   }
@@ -48,7 +51,9 @@ void Connection::on_consumed(const Consumed& consumed) {
   if (streams_.has_control()) want_send();
 }
 
-bool Connection::has_events() const { return opened_event_ || closed_event_ || streams_.has_events(); }
+bool Connection::has_events() const {
+  return opened_event_ || completed_event_ || closed_event_ || streams_.has_events();
+}
 
 bool Connection::next_event(Event& event) {
   event = {};
@@ -57,9 +62,19 @@ bool Connection::next_event(Event& event) {
     was_opened_ = true;
     event.type = EventType::kOpened;
     event.value = cookie_;
+    event.early = is_early_;
     return true;
   }
-  if (streams_.next_event(event)) return true;
+  if (completed_event_) {
+    completed_event_ = false;
+    event.type = EventType::kCompleted;
+    event.early = role_ == Role::kServer || early_taken_;
+    return true;
+  }
+  if (streams_.next_event(event)) {
+    event.early = role_ == Role::kServer && !handshake_complete_;
+    return true;
+  }
   if (!closed_event_) return false;
   closed_event_ = false;
   event.type = EventType::kClosed;

@@ -52,6 +52,9 @@ void Connection::on_frames_lost(PacketSpace space, std::span<const SentFrame> fr
         // meets RFC 9000 13.3-3
         handshake_done_due_ = true;
         break;
+      case SentFrameType::kNewToken:
+        token_due_ = true;
+        break;
       case SentFrameType::kNewConnectionId:
         local_ids_.on_announcement_lost(frame.offset);
         break;

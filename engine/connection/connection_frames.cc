@@ -46,6 +46,7 @@ FrameOutcome Connection::apply(const Frame& frame, const OpenedPacket& packet, P
     case FrameType::kCrypto:
       return apply_crypto(frame.crypto, space);
     case FrameType::kNewToken:
+      apply_new_token(frame.new_token);
       return {};
     case FrameType::kNewConnectionId:
       return apply_new_connection_id(frame.new_connection_id);

@@ -1,5 +1,8 @@
 // The handshake: TLS messages become CRYPTO frames, keys and facts (RFC 9001 section 4).
 #include "engine/connection/connection.h"
+#include "engine/connection/early_data.h"
+#include "engine/connection/version_choice.h"
+#include "engine/endpoint/server_memory.h"
 #include "engine/endpoint/shard.h"
 
 namespace viaduct::quic {
@@ -8,26 +11,66 @@ using crypto::Direction;
 using crypto::EncryptionLevel;
 using crypto::TlsMessage;
 
+namespace {
+
+// Probe timeouts that a client keeps its TLS for a ticket, after the handshake is confirmed.
+constexpr int kTicketPatience = 10;
+
+}  // namespace
+
 // meets RFC 9000 7.3-1
-TransportParameters Connection::own_parameters(const ConnectionStart& start) const {
-  const EndpointConfig& config = shard_.config;
-  TransportParameters own;
-  own.initial_source_connection_id = start.local_id;
+TransportParameters Connection::own_parameters() const {
+  TransportParameters own = offered_parameters(shard_.config);
+  const ConnectionId& first_id = local_ids_.begin()->id;
+  own.initial_source_connection_id = first_id;
   if (role_ == Role::kServer) {
-    own.original_destination_connection_id = start.original_dcid;
-    own.stateless_reset_token = shard_.own_tokens.token_for(start.local_id.bytes());
+    own.original_destination_connection_id = original_dcid_;
+    if (original_dcid_ != initial_dcid_) own.retry_source_connection_id = initial_dcid_;
+    own.stateless_reset_token = shard_.own_tokens.token_for(first_id.bytes());
+    own.disable_active_migration = shard_.config.disable_active_migration;
+    offer_preferred_address(own);
   }
-  own.max_idle_timeout = static_cast<uint64_t>(config.idle_timeout.ms());
-  own.max_udp_payload_size = config.max_receive_payload;
-  own.initial_max_data = config.connection_window;
-  own.initial_max_stream_data_bidi_local = config.stream_window;
-  own.initial_max_stream_data_bidi_remote = config.stream_window;
-  own.initial_max_stream_data_uni = config.stream_window;
-  own.initial_max_streams_bidi = config.max_streams_bidi;
-  own.initial_max_streams_uni = config.max_streams_uni;
-  own.max_ack_delay = static_cast<uint64_t>(config.max_ack_delay.ms());
-  own.active_connection_id_limit = config.active_connection_ids;
   return own;
+}
+
+std::vector<uint8_t> Connection::encoded_parameters(uint32_t version) const {
+  Random& random = shard_.services.random;
+  TransportParameters own = own_parameters();
+  own.version_information = version_information(version, shard_.config.versions, random.u32());
+  std::vector<uint8_t> encoded(kMaxEncodedTransportParameters);
+  encoded.resize(encode_transport_parameters(own, role_, random.u64(), encoded));
+  return encoded;
+}
+
+// The state of a handshake, with its first message at a client.
+bool Connection::begin_handshake(LevelKeys initial_keys) {
+  handshake_handle_ = shard_.handshakes.acquire(shard_.streams);
+  handshake_ = shard_.handshakes.get(handshake_handle_);
+  if (!handshake_) return false;
+  handshake_->initial = std::move(initial_keys);
+  if (role_ == Role::kServer && !prepare_preferred_address()) return false;
+  const std::vector<uint8_t> parameters = encoded_parameters(version_);
+  if (role_ == Role::kServer) {
+    handshake_->tls = shard_.services.tls_server->accept(parameters);
+    if (!handshake_->tls) return false;
+    handshake_->may_lead = handshake_->tls->choose_parameters([this](Bytes client) { return parameters_for(client); });
+    handshake_->tls->set_version(version_);
+    handshake_->tls->set_owner(owner_of(handle_));
+    return true;
+  }
+  std::vector<uint8_t> session;
+  if (memory_) {
+    // meets RFC 9000 8.1.3-1 8.1.3-7
+    handshake_->token = memory_->take_token(server_name_, version_);
+    // 0-RTT is tried once.
+    if (!is_negotiated_) session = memory_->take_session(server_name_, version_);
+    awaits_ticket_ = true;
+  }
+  handshake_->tls = shard_.services.tls_client->connect(server_name_, parameters, session);
+  if (!handshake_->tls) return false;
+  handshake_->tls->start();
+  handshake_->tls->set_owner(owner_of(handle_));
+  return true;
 }
 
 bool Connection::run_tls(Instant now) {
@@ -52,6 +95,8 @@ void Connection::on_tls_message(const TlsMessage& message, Instant now) {
     case TlsMessage::Type::kCrypto:
       if (!handshake_->stream(space_of(message.level)).append(message.bytes)) {
         close({ErrorCode::kInternalError, 0, "too much to send in the handshake"}, now);
+      } else if (message.level == EncryptionLevel::kInitial) {
+        plan_scramble();
       }
       break;
     case TlsMessage::Type::kSecret:
@@ -60,7 +105,13 @@ void Connection::on_tls_message(const TlsMessage& message, Instant now) {
     case TlsMessage::Type::kTransportParameters: {
       TransportParameters peer;
       if (auto error = decode_transport_parameters(message.bytes, peer_of(role_), peer)) return close(error, now);
-      handshake_->peer_parameters = peer;
+      if (message.level == EncryptionLevel::kEarlyData) {
+        remember_parameters(peer);
+      } else {
+        handshake_->peer_parameters = peer;
+        if (role_ != Role::kServer) break;
+        if (auto error = follow_client_version(peer)) return close(error, now);
+      }
       break;
     }
     case TlsMessage::Type::kAlert:
@@ -71,13 +122,17 @@ void Connection::on_tls_message(const TlsMessage& message, Instant now) {
       on_handshake_complete(now);
       break;
     case TlsMessage::Type::kTicket:
+      keep_ticket(message);
+      break;
     case TlsMessage::Type::kEarlyDataRejected:
+      on_early_data_rejected(now);
       break;
   }
 }
 
 void Connection::install_secret(const TlsMessage& message, Instant now) {
   crypto::PacketProtector& protector = shard_.services.protector;
+  if (message.level == EncryptionLevel::kEarlyData) return begin_early_data(message, now);
   if (message.level == EncryptionLevel::kHandshake) {
     handshake_->handshake.install(message.direction, crypto::derive_keys(version_, message.aead, message.bytes),
                                   protector);
@@ -91,15 +146,21 @@ void Connection::install_secret(const TlsMessage& message, Instant now) {
 // meets RFC 9001 4.1.2-1
 void Connection::on_handshake_complete(Instant now) {
   if (auto error = check_peer_parameters()) return close(error, now);
+  if (is_early_) {
+    if (auto error = settle_early_data()) return close(error, now);
+  }
   handshake_complete_ = true;
+  stop_being_half_open();
   handshake_deadline_ = Instant::never();
   shard_.stats.handshakes_completed.add();
   adopt_peer_parameters();
-  opened_event_ = true;
+  if (auto error = keep_preferred_id()) return close(error, now);
+  opened_event_ |= !is_early_;
   want_tell();
   // RFC 9001 section 4.1.2: complete at the server is confirmed.
   if (role_ == Role::kServer) {
     handshake_done_due_ = true;
+    token_due_ = shard_.config.new_token_life > Duration();
     confirm_handshake(now);
   }
 }
@@ -119,8 +180,10 @@ TransportError Connection::check_peer_parameters() const {
   if (peer.original_destination_connection_id != original_dcid_) {
     return mismatch("original_destination_connection_id");
   }
-  if (peer.retry_source_connection_id) return mismatch("retry_source_connection_id");
-  return {};
+  if (peer.retry_source_connection_id != handshake_->retry_scid) return mismatch("retry_source_connection_id");
+  // meets RFC 9000 18.2-4
+  if (peer.preferred_address && handshake_->peer_scid.empty()) return mismatch("preferred_address without an ID");
+  return check_server_version(original_version_, version_, is_negotiated_, shard_.config.versions, peer);
 }
 
 void Connection::adopt_peer_parameters() {
@@ -128,6 +191,7 @@ void Connection::adopt_peer_parameters() {
   streams_.set_peer_limits(peer);
   recovery_.set_peer_max_ack_delay(Duration::milliseconds(static_cast<int64_t>(peer.max_ack_delay)));
   peer_ack_delay_exponent_ = peer.ack_delay_exponent;
+  greases_bit_ = shard_.config.grease_quic_bit && peer.grease_quic_bit;
   peer_max_payload_ = static_cast<size_t>(std::min<uint64_t>(peer.max_udp_payload_size, 65527));
   if (peer.max_idle_timeout > 0) {
     const auto theirs =
@@ -138,8 +202,15 @@ void Connection::adopt_peer_parameters() {
     remote_ids_.set_first_token(*peer.stateless_reset_token);
     update_reset_token();
   }
+  peer_disables_migration_ = peer.disable_active_migration;
   local_ids_.set_target(peer.active_connection_id_limit, shard_.config.active_connection_ids);
   issue_ids();
+}
+
+void Connection::stop_being_half_open() {
+  if (!is_half_open_) return;
+  is_half_open_ = false;
+  shard_.half_open.remove(half_open_place_);
 }
 
 // meets RFC 9001 4.9.2-1
@@ -150,6 +221,8 @@ void Connection::confirm_handshake(Instant now) {
   discard_space(PacketSpace::kHandshake, now);
   recovery_.on_handshake_confirmed(now);
   restart_mtu_discovery();
+  try_preferred_address(now);
+  if (awaits_ticket_) ticket_deadline_ = now + recovery_.probe_timeout(PacketSpace::kApplication) * kTicketPatience;
   want_send();
 }
 
@@ -167,6 +240,7 @@ void Connection::discard_space(PacketSpace space, Instant now) {
 // TLS is needed no more once its tickets are acknowledged.
 void Connection::drop_handshake_state() {
   if (!handshake_ || !handshake_confirmed_ || handshake_->deferred_count > 0) return;
+  if (!ticket_deadline_.is_never()) return;
   handshake_->tls.reset();
   if (!handshake_->stream(PacketSpace::kApplication).is_all_acked()) return;
   shard_.handshakes.release(handshake_handle_);

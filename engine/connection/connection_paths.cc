@@ -6,9 +6,15 @@
 
 namespace viaduct::quic {
 
+// A client may leave its port to be filled in.
+bool Connection::is_same(const Path& one, const Path& other) {
+  const bool is_open = one.local.port == 0 || other.local.port == 0;
+  return one.remote == other.remote && (is_open || one.local == other.local);
+}
+
 // A packet with more than probing frames was processed.
 void Connection::follow_peer(const OpenedPacket& packet, Instant now) {
-  const bool same_path = packet.datagram->path.remote == active_.path.remote;
+  const bool same_path = is_same(packet.datagram->path, active_.path);
   const bool newest = packet.number + 1 == expected_[index_of(PacketSpace::kApplication)];
   // RFC 9000 section 9.3: only the highest-numbered packet moves a connection. A client's server stays.
   if (!same_path && newest && role_ == Role::kServer && handshake_confirmed_) migrate(packet, now);
@@ -20,7 +26,7 @@ void Connection::migrate(const OpenedPacket& packet, Instant now) {
   const Path& path = packet.datagram->path;
   const bool same_host = path.remote.ip == active_.path.remote.ip;
   shard_.stats.paths_changed.add();
-  if (has_fallback_ && path.remote == fallback_.path.remote) {
+  if (has_fallback_ && is_same(path, fallback_.path)) {
     std::swap(active_, fallback_);
     has_fallback_ = false;
   } else {
@@ -37,6 +43,7 @@ void Connection::migrate(const OpenedPacket& packet, Instant now) {
     // meets RFC 9000 8.2.4-1 8.2.4-2
     active_.give_up_at = now + std::max(recovery_.probe_timeout(PacketSpace::kApplication), initial) * 3;
   }
+  fallback_id_ = remote_ids_.current();
   // RFC 9000 section 9.5: who moves on purpose takes another ID of ours; we answer with another of its.
   if (!equal(last_dcid_.bytes(), packet.dcid) && remote_ids_.use_fresh()) update_reset_token();
   // RFC 9000 section 9.4: a new port alone is a NAT's doing, and the path the same.
@@ -55,10 +62,13 @@ void Connection::on_path_response(const PathData& data, Instant now) {
     check_amplification_limit(now);
   } else if (has_fallback_ && fallback_.is_answer(data)) {
     fallback_.on_answer(data);
+  } else if (has_candidate_ && candidate_.is_answer(data)) {
+    go_over(now);
   }
 }
 
 void Connection::on_path_timer(Instant now) {
+  on_candidate_timer(now);
   if (now >= active_.give_up_at) return abandon_path(now);
   if (now < active_.retry_at) return;
   active_.retry_at = Instant::never();
@@ -83,10 +93,13 @@ void Connection::abandon_path(Instant now) {
 
 // meets RFC 9000 8.2.2-2
 bool Connection::build_path_packet(Packet& packet, SealBatch& batch, Instant now) {
-  const bool due = !responses_.empty() || active_.challenge_due || (has_fallback_ && fallback_.challenge_due);
+  const bool due = !responses_.empty() || active_.challenge_due || (has_fallback_ && fallback_.challenge_due) ||
+                   (has_candidate_ && candidate_.challenge_due);
   if (!due || !can_write(PacketSpace::kApplication) || !recovery_.can_record(PacketSpace::kApplication)) return false;
   if (!responses_.empty()) return build_response(packet, batch, now);
-  return build_challenge(active_.challenge_due ? active_ : fallback_, packet, batch, now);
+  if (active_.challenge_due) return build_challenge(active_, packet, batch, now);
+  const bool is_fallback = has_fallback_ && fallback_.challenge_due;
+  return build_challenge(is_fallback ? fallback_ : candidate_, packet, batch, now);
 }
 
 // meets RFC 9000 8.2.1-1 8.2.1-2 8.2.1-4 9.4-3
@@ -94,6 +107,8 @@ bool Connection::build_challenge(PathState& path, Packet& packet, SealBatch& bat
   path.challenge_due = false;
   path.retry_at = now + recovery_.probe_timeout(PacketSpace::kApplication);
   DatagramPlan plan{packet, batch, datagram_limit(packet, path, kMinInitialDatagram)};
+  if (&path == &candidate_) plan.dcid = remote_ids_.fresh();
+  if (&path == &fallback_) plan.dcid = &fallback_id_;
   PacketPart& part = shard_.parts[0];
   if (!begin_part(part, plan, PacketSpace::kApplication)) return false;
   part.ack_eliciting = write_path_challenge(
@@ -110,9 +125,11 @@ bool Connection::build_response(Packet& packet, SealBatch& batch, Instant now) {
   const PathResponses::Response response = responses_.take();
   PathState stranger{.path = response.path, .received = response.challenge_size};
   PathState* path = &stranger;
-  if (response.path.remote == active_.path.remote) path = &active_;
-  if (has_fallback_ && response.path.remote == fallback_.path.remote) path = &fallback_;
+  if (is_same(response.path, active_.path)) path = &active_;
+  if (has_fallback_ && is_same(response.path, fallback_.path)) path = &fallback_;
   DatagramPlan plan{packet, batch, datagram_limit(packet, *path, kMinInitialDatagram)};
+  // RFC 9000 section 9.5: another path, another ID; it stays that path's should the peer go over to it.
+  if (path == &stranger) plan.dcid = remote_ids_.fresh();
   PacketPart& part = shard_.parts[0];
   if (!begin_part(part, plan, PacketSpace::kApplication)) return false;
   part.ack_eliciting = write_path_response(part.payload.writer, response.data);

@@ -4,6 +4,14 @@
 #include "engine/wire/packet_number.h"
 
 namespace viaduct::quic {
+namespace {
+
+PacketSpace space_of(PacketType type) {
+  if (type == PacketType::kInitial) return PacketSpace::kInitial;
+  return type == PacketType::kHandshake ? PacketSpace::kHandshake : PacketSpace::kApplication;
+}
+
+}  // namespace
 
 void Connection::on_datagram(const Packet& datagram, Instant now, DatagramOutcome& outcome) {
   if (state_ != State::kOpen) {
@@ -14,12 +22,12 @@ void Connection::on_datagram(const Packet& datagram, Instant now, DatagramOutcom
   }
   // meets RFC 9000 9-5 9.6-1
   // RFC 9000 section 9: a client knows its server's address.
-  if (role_ == Role::kClient && datagram.path.remote != active_.path.remote) {
+  if (role_ == Role::kClient && !is_servers(datagram.path.remote)) {
     outcome.wrong_path = true;
     return;
   }
-  PathState* path = datagram.path.remote == active_.path.remote ? &active_ : nullptr;
-  if (has_fallback_ && datagram.path.remote == fallback_.path.remote) path = &fallback_;
+  PathState* path = is_same(datagram.path, active_.path) ? &active_ : nullptr;
+  if (has_fallback_ && is_same(datagram.path, fallback_.path)) path = &fallback_;
   // meets RFC 9000 8.1-2
   if (path) path->received += datagram.length;
   if (amplification_limited_) check_amplification_limit(now);
@@ -48,32 +56,37 @@ void Connection::receive_datagram(Packet& datagram, size_t offset, Instant now, 
 void Connection::receive_packet(Packet& datagram, size_t offset, const PacketHeader& header, Instant now,
                                 DatagramOutcome& outcome) {
   if (header.type == PacketType::kVersionNegotiation) return receive_version_negotiation(header, now, outcome);
+  if (header.type == PacketType::kRetry) {
+    return receive_retry(datagram.bytes().subspan(offset, header.size), header, outcome, now);
+  }
+  // meets RFC 9000 17.2.2-1
+  // RFC 9000 section 17.2.2: a server's Initial has no token.
+  const bool has_odd_token = role_ == Role::kClient && header.type == PacketType::kInitial && !header.token.empty();
   // meets RFC 9000 17.2-1 17.3.1-1
   // RFC 9000 section 14.1: whoever sends an Initial has shown that the path carries datagrams of this size.
   // meets RFC 9000 14.1-3
   const bool is_too_small =
       role_ == Role::kServer && header.type == PacketType::kInitial && datagram.length < kMinInitialDatagram;
-  if (!header.has_fixed_bit() || !knows_ids_of(header) || is_too_small) {
+  if (!shard_.allows_fixed_bit_of(header.first_octet) || !knows_ids_of(header) || has_odd_token || is_too_small) {
     shard_.stats.packets_malformed.add();
     outcome.malformed = true;
     return;
   }
   uint8_t* const packet = datagram.data() + offset;
   const bool one_rtt = header.type == PacketType::kOneRtt;
-  const PacketSpace space = header.type == PacketType::kInitial ? PacketSpace::kInitial
-                            : one_rtt                           ? PacketSpace::kApplication
-                                                                : PacketSpace::kHandshake;
-  const bool is_protected = one_rtt || header.type == PacketType::kInitial || header.type == PacketType::kHandshake;
+  const PacketSpace space = space_of(header.type);
   // RFC 9001 section 5.7: 1-RTT packets wait for the handshake to complete even where there are keys.
-  const LevelKeys* level = !one_rtt && handshake_ && is_protected ? &handshake_->keys(space) : nullptr;
+  const LevelKeys* level = long_header_keys(header);
+  LevelKeys upgraded;
+  if (!one_rtt && is_upgrade(header)) {
+    upgraded = initial_keys(role_, header.version, initial_dcid_.bytes(), shard_.services.protector);
+    level = &upgraded;
+  }
   // meets RFC 9001 5.6-5 5.7-1 5.7-2 5.7-3
   const bool has_keys = one_rtt ? takes_one_rtt() : level && level->can_read();
   if (!has_keys) {
     // meets RFC 9001 4.1.4-1 4.1.4-2
-    const bool too_early = is_protected && handshake_ &&
-                           (one_rtt ? !handshake_complete_ : !handshake_->handshake_discarded) &&
-                           space != PacketSpace::kInitial;
-    if (too_early && defer(datagram, offset)) {
+    if (is_too_early(header.type) && defer(datagram, offset)) {
       outcome.deferred = true;
       return;
     }
@@ -112,6 +125,10 @@ void Connection::receive_packet(Packet& datagram, size_t offset, const PacketHea
   if (!open.ok) return on_open_failed(now, outcome);
   opened.payload = open.data.first(open.data.size() - crypto::kTagSize);
   if (one_rtt) return receive_opened(opened, phase, false, now, outcome);
+  if (level == &upgraded) {
+    go_on_in(header.version, std::move(upgraded));
+    shard_.stats.versions_changed.add();
+  }
   // meets RFC 9000 7.2-2 7.2-4
   if (role_ == Role::kClient && !handshake_->peer_scid_known) {
     // RFC 9000 section 7.2: from now on the server is addressed as it chose.
@@ -123,12 +140,23 @@ void Connection::receive_packet(Packet& datagram, size_t offset, const PacketHea
   process(opened, now, outcome);
 }
 
-// Long headers name both ends; a peer does not change its own while it uses them (RFC 9000 section 7.2).
-// meets RFC 9000 5.2.1-1 7.2-3 7.2-6
-bool Connection::knows_ids_of(const PacketHeader& header) const {
-  if (header.type == PacketType::kOneRtt) return true;
-  if (header.version != version_) return false;
-  return !handshake_ || !handshake_->peer_scid_known || equal(header.scid, handshake_->peer_scid.bytes());
+// The keys of a long header's packet; null for a type that has none here.
+const LevelKeys* Connection::long_header_keys(const PacketHeader& header) const {
+  if (!handshake_) return nullptr;
+  if (header.type == PacketType::kInitial) {
+    return header.version == version_ ? &handshake_->initial : &handshake_->first_initial;
+  }
+  if (header.type == PacketType::kHandshake) return &handshake_->handshake;
+  return header.type == PacketType::kZeroRtt && role_ == Role::kServer ? &handshake_->early : nullptr;
+}
+
+// Whether there may yet be keys for a packet. 0-RTT waits for the ClientHello alone: once that is answered, it was
+// accepted or never will be.
+bool Connection::is_too_early(PacketType type) const {
+  if (!handshake_ || type == PacketType::kInitial) return false;
+  if (type == PacketType::kOneRtt) return !handshake_complete_;
+  if (type == PacketType::kZeroRtt) return role_ == Role::kServer && !handshake_->handshake.can_write();
+  return !handshake_->handshake_discarded;
 }
 
 void Connection::receive_opened(const OpenedPacket& packet, OneRttKeys::Phase phase, bool with_old_keys, Instant now,
@@ -161,9 +189,7 @@ void Connection::on_open_failed(Instant now, DatagramOutcome& outcome) {
 }
 
 void Connection::process(const OpenedPacket& packet, Instant now, DatagramOutcome& outcome) {
-  const PacketSpace space = packet.type == PacketType::kInitial     ? PacketSpace::kInitial
-                            : packet.type == PacketType::kHandshake ? PacketSpace::kHandshake
-                                                                    : PacketSpace::kApplication;
+  const PacketSpace space = space_of(packet.type);
   const uint8_t reserved = packet.type == PacketType::kOneRtt ? kShortReservedBits : kLongReservedBits;
   const auto fail = [&](const TransportError& error) {
     close(error, now);
@@ -237,26 +263,6 @@ void Connection::release_deferred() {
   if (!handshake_) return;
   for (size_t i = 0; i < handshake_->deferred_count; ++i) shard_.drop(*handshake_->deferred[i].packet);
   handshake_->deferred_count = 0;
-}
-
-// RFC 9000 section 6.2: only as the first answer, and only where it does not offer what we asked for.
-// meets RFC 9000 6.2-1 6.2-2 6.2-3
-void Connection::receive_version_negotiation(const PacketHeader& header, Instant now, DatagramOutcome& outcome) {
-  const bool is_answer = role_ == Role::kClient && handshake_ && !handshake_->peer_scid_known &&
-                         equal(header.scid, original_dcid_.bytes());
-  if (!is_answer) {
-    outcome.malformed = true;
-    return;
-  }
-  for (ByteReader versions(header.versions); versions.remaining() >= 4;) {
-    if (versions.u32() == version_) {
-      outcome.malformed = true;
-      return;
-    }
-  }
-  outcome.processed = true;
-  forget_streams({static_cast<uint64_t>(ErrorCode::kVersionNegotiationError), false, 0, "no common version"});
-  become_gone(now);
 }
 
 }  // namespace viaduct::quic

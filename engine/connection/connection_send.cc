@@ -16,6 +16,11 @@ constexpr unsigned kAckDelayExponent = 3;  // ours, as announced
 // While the pool of packet records is used up, a connection looks again so much later.
 constexpr Duration kRecordRetry = Duration::milliseconds(5);
 
+PacketType long_type_of(PacketSpace space) {
+  if (space == PacketSpace::kApplication) return PacketType::kZeroRtt;
+  return space == PacketSpace::kInitial ? PacketType::kInitial : PacketType::kHandshake;
+}
+
 }  // namespace
 
 // meets RFC 9000 12.2-2
@@ -48,7 +53,10 @@ size_t Connection::datagram_limit(const Packet& packet, const PathState& path, s
 
 // meets RFC 9001 4.9-2
 bool Connection::can_write(PacketSpace space) const {
-  if (space == PacketSpace::kApplication) return handshake_complete_ && keys_.can_write();
+  // A server whose client is early may answer before it knows that the handshake is complete (RFC 9001 section 5.7).
+  const bool one_rtt = handshake_complete_ || (is_early_ && role_ == Role::kServer);
+  if (space == PacketSpace::kApplication && one_rtt) return keys_.can_write();
+  if (space == PacketSpace::kApplication) return handshake_ && handshake_->early.can_write();
   return handshake_ && handshake_->keys(space).can_write();
 }
 
@@ -78,9 +86,10 @@ bool Connection::may_send_eliciting(PacketSpace space, size_t limit, Instant now
 bool Connection::has_eliciting(PacketSpace space) const {
   if (recovery_.probes_owed(space) > 0) return true;
   if (handshake_ && handshake_->stream(space).has_next()) return true;
+  if (handshake_ && space == PacketSpace::kInitial && !handshake_->scrambled.empty()) return true;
   if (space != PacketSpace::kApplication) return false;
   uint64_t sequence;
-  return streams_.has_data() || streams_.has_control() || ping_due_ || handshake_done_due_ ||
+  return streams_.has_data() || streams_.has_control() || ping_due_ || handshake_done_due_ || token_due_ ||
          local_ids_.has_announcement() || remote_ids_.next_to_retire(sequence);
 }
 
@@ -112,24 +121,25 @@ bool Connection::begin_part(PacketPart& part, const DatagramPlan& plan, PacketSp
   const uint64_t acked = recovery_.largest_acked(space);
   const size_t number_size = packet_number_size(part.number, acked == Recovery::kNoneAcked ? 0 : acked + 1);
   ByteWriter header({part.start, plan.limit - plan.used});
-  if (space == PacketSpace::kApplication) {
+  if (space == PacketSpace::kApplication && !writes_zero_rtt()) {
     const bool may_update = handshake_confirmed_;
     // meets RFC 9001 6.6-4
     if (!keys_.before_seal(part.number, acked, may_update, shard_.services.protector)) {
       keys_used_up_ = true;
       return false;
     }
-    part.layout =
-        write_short_header(header, remote_ids_.current().bytes(), false, keys_.write_phase(), part.number, number_size);
+    const ConnectionId& dcid = plan.dcid ? *plan.dcid : remote_ids_.current();
+    part.layout = write_short_header(header, dcid.bytes(), false, keys_.write_phase(), part.number, number_size);
   } else {
-    const LongHeader fields{.type = space == PacketSpace::kInitial ? PacketType::kInitial : PacketType::kHandshake,
-                            .version = version_,
+    const LongHeader fields{.type = long_type_of(space),
+                            .version = space == PacketSpace::kApplication ? original_version_ : version_,
                             .dcid = remote_ids_.current().bytes(),
                             .scid = local_ids_.begin()->id.bytes(),
-                            .token = {}};
+                            .token = handshake_->token};
     part.layout = write_long_header(header, fields, part.number, number_size);
   }
   if (!header.ok() || header.remaining() < kMinPayloadRoom + crypto::kTagSize) return false;
+  if (greases_bit_ && (shard_.services.random.u32() & 1) != 0) part.start[0] &= static_cast<uint8_t>(~kFixedBit);
   part.payload = PayloadWriter(plan.batch.scratch() + plan.scratch_used, header.remaining() - crypto::kTagSize);
   return true;
 }
@@ -157,9 +167,10 @@ void Connection::write_ack_frame(PacketPart& part, PacketSpace space, Instant no
 // meets RFC 9000 12.5-2
 // meets RFC 9002 6.2.4-4 6.2.4-5
 void Connection::write_eliciting(PacketPart& part, PacketSpace space, Instant now) {
+  if (space == PacketSpace::kInitial) write_scrambled(part);
   if (handshake_) write_crypto_frames(part, space);
   if (space == PacketSpace::kApplication) {
-    write_connection_frames(part);
+    write_connection_frames(part, now);
     write_streams(part, now);
   }
   // RFC 9002 section 6.2.4: a probe with nothing to say is a PING.
@@ -182,11 +193,16 @@ void Connection::write_crypto_frames(PacketPart& part, PacketSpace space) {
   }
 }
 
-void Connection::write_connection_frames(PacketPart& part) {
+void Connection::write_connection_frames(PacketPart& part, Instant now) {
   ByteWriter& writer = part.payload.writer;
   if (handshake_done_due_ && !part.is_full() && write_handshake_done(writer)) {
     handshake_done_due_ = false;
     part.record_eliciting({.type = SentFrameType::kHandshakeDone});
+  }
+  if (token_due_ && !part.is_full() && write_token_frame(writer, now)) {
+    token_due_ = false;
+    part.record_eliciting({.type = SentFrameType::kNewToken});
+    shard_.stats.tokens_sent.add();
   }
   while (LocalIds::Id* id = part.is_full() ? nullptr : local_ids_.next_to_announce()) {
     // meets RFC 9000 5.1.2-7 19.15-5
@@ -263,12 +279,13 @@ void Connection::commit_part(PacketPart& part, SealBatch& batch, Instant now) {
     eliciting_since_receipt_ = true;
     idle_from_ = now;  // RFC 9000 section 10.1
   }
-  if (part.space == PacketSpace::kApplication) {
+  const bool zero_rtt = part.space == PacketSpace::kApplication && writes_zero_rtt();
+  if (part.space == PacketSpace::kApplication && !zero_rtt) {
     batch.add(part.start, part.layout, part.number, part.payload, keys_.write_key(), keys_.write_header());
     return;
   }
   set_packet_length(part.start, part.layout, part.size());
-  const LevelKeys& keys = handshake_->keys(part.space);
+  const LevelKeys& keys = zero_rtt ? handshake_->early : handshake_->keys(part.space);
   batch.add(part.start, part.layout, part.number, part.payload, keys.write.get(), keys.write_header.get());
 }
 

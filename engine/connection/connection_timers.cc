@@ -61,7 +61,8 @@ void Connection::schedule(Instant now) {
   if (state_ == State::kGone) return;
   if (state_ == State::kOpen) {
     wanted = std::min({recovery_.deadline(), ack_deadline(), idle_deadline(), handshake_deadline_, pacing_deadline_,
-                       stall_deadline_, active_.retry_at, active_.give_up_at});
+                       stall_deadline_, ticket_deadline_, active_.retry_at, active_.give_up_at});
+    if (has_candidate_) wanted = std::min({wanted, candidate_.retry_at, candidate_.give_up_at});
   }
   const bool is_early_enough = is_scheduled() && deadline() <= wanted && deadline() > now;
   if (!is_early_enough) shard_.wheel.schedule(*this, wanted);
@@ -96,6 +97,10 @@ void Connection::on_timer(Instant now) {
   if (state_ != State::kOpen) return;
   if (now >= pacing_deadline_) pacing_deadline_ = Instant::never();
   if (now >= stall_deadline_) ask_for_more(now);
+  if (now >= ticket_deadline_) {
+    ticket_deadline_ = Instant::never();
+    drop_handshake_state();
+  }
   keys_.drop_previous(now);
   if (streams_.has_events()) want_tell();
   want_send();

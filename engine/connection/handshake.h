@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/packet.h"
 #include "crypto-offload/tls_session.h"
 #include "engine/app_channel.h"
+#include "engine/connection/crypto_scramble.h"
 #include "engine/connection/packet_keys.h"
 #include "engine/recovery/packet_space.h"
 #include "engine/stream/crypto_stream.h"
@@ -38,13 +40,20 @@ struct Handshake {
   std::unique_ptr<crypto::TlsSession> tls;
   std::array<CryptoStream, kPacketSpaces> crypto;
   LevelKeys initial;
+  LevelKeys first_initial;  // of the version that the client began with, where another was agreed on
   LevelKeys handshake;
+  LevelKeys early;        // 0-RTT: a client writes, a server reads
+  bool may_lead = false;  // server: its parameters may follow from the client's, and so its version
   bool initial_discarded = false;
   bool handshake_discarded = false;
 
   ConnectionId peer_scid;  // of the peer's long headers
   bool peer_scid_known = false;
+  std::optional<ConnectionId> retry_scid;              // client: of the Retry that it followed
+  std::vector<CryptoPiece> scrambled;                  // client: of its ClientHello, still to be sent
+  std::vector<uint8_t> token;                          // client: for its Initials
   std::optional<TransportParameters> peer_parameters;  // not authentic before completion
+  std::optional<TransportParameters> remembered;       // client: what its 0-RTT packets go by
 
   std::array<DeferredDatagram, kMaxDeferred> deferred;
   size_t deferred_count = 0;

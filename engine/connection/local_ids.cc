@@ -20,6 +20,11 @@ void LocalIds::add(const flowsteer::ConnectionId& id) {
   if (count_ < kMax) ids_[count_++] = {id, next_sequence_++, true};
 }
 
+void LocalIds::add_told(const flowsteer::ConnectionId& id) {
+  add(id);
+  ids_[count_ - 1].announce = false;
+}
+
 // meets RFC 9000 5.1.1-2 5.1.2-2 19.16-1 19.16-2
 TransportError LocalIds::on_retire(uint64_t sequence, Bytes used, std::optional<flowsteer::ConnectionId>& retired) {
   if (sequence >= next_sequence_) {

@@ -32,6 +32,8 @@ class LocalIds {
   // True while another ID is to be made and add()ed.
   bool wants_more() const { return count_ < target_; }
   void add(const flowsteer::ConnectionId& id);
+  // The same for one that the peer learns of by a transport parameter.
+  void add_told(const flowsteer::ConnectionId& id);
 
   // RETIRE_CONNECTION_ID in a packet that came to `used` (RFC 9000 section 19.16). Fills `retired` where an ID is
   // no longer active; empty for one that was retired before.

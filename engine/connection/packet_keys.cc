@@ -3,11 +3,24 @@
 #include <algorithm>
 #include <utility>
 
+#include "crypto-offload/aead_limits.h"
+
 namespace viaduct::quic {
+
 void LevelKeys::install(crypto::Direction direction, const crypto::RawKeys& keys, crypto::PacketProtector& protector) {
   const bool reading = direction == crypto::Direction::kRead;
   (reading ? read : write) = protector.make_packet_key(keys);
   (reading ? read_header : write_header) = protector.make_header_key(keys);
+}
+
+LevelKeys initial_keys(Role role, uint32_t version, Bytes dcid, crypto::PacketProtector& protector) {
+  const crypto::InitialSecrets secrets = crypto::initial_secrets(version, dcid);
+  const auto client = crypto::derive_keys(version, crypto::Aead::kAes128Gcm, secrets.client.bytes());
+  const auto server = crypto::derive_keys(version, crypto::Aead::kAes128Gcm, secrets.server.bytes());
+  LevelKeys keys;
+  keys.install(crypto::Direction::kRead, role == Role::kServer ? client : server, protector);
+  keys.install(crypto::Direction::kWrite, role == Role::kServer ? server : client, protector);
+  return keys;
 }
 
 void OneRttKeys::install(crypto::Direction direction, uint32_t version, crypto::Aead aead, Bytes secret,
@@ -76,7 +89,10 @@ bool OneRttKeys::before_seal(uint64_t number, uint64_t largest_acked, bool may_u
   // RFC 9001 section 6.1: not before the last update is over and a packet of the present phase was acknowledged.
   const bool settled =
       read_.phase == write_.phase && largest_acked != ~uint64_t{0} && largest_acked >= first_sent_in_phase_;
-  if (sealed_ >= update_after_ && may_update && settled) advance_write(protector);
+  if ((sealed_ >= update_after_ || update_asked_) && may_update && settled) {
+    advance_write(protector);
+    update_asked_ = false;
+  }
   if (sealed_ == 0) first_sent_in_phase_ = number;
   ++sealed_;
   return limits_.sealed() != crypto::KeyAction::kClose;

@@ -9,6 +9,7 @@
 #include "crypto-offload/key_schedule.h"
 #include "crypto-offload/packet_protector.h"
 #include "crypto-offload/tls_session.h"
+#include "engine/wire/role.h"
 
 namespace viaduct::quic {
 
@@ -24,6 +25,9 @@ struct LevelKeys {
   bool can_read() const { return read != nullptr; }
   bool can_write() const { return write != nullptr; }
 };
+
+// Those of Initial packets, made from the destination connection ID of the client's first one (RFC 9001 section 5.2).
+LevelKeys initial_keys(Role role, uint32_t version, Bytes dcid, crypto::PacketProtector& protector);
 
 // 1-RTT keys and their updates (RFC 9001 section 6). The next phase's keys for reading exist before they are needed,
 // so that a packet that begins it takes no longer than others (section 9.5).
@@ -55,6 +59,8 @@ class OneRttKeys {
   bool on_open_failed();
   // Our own keys are updated after so many packets.
   void set_update_interval(uint64_t packets) { update_after_ = packets; }
+  // Or as soon as may be.
+  void ask_for_update() { update_asked_ = true; }
 
   void drop_previous(Instant now);
 
@@ -81,6 +87,7 @@ class OneRttKeys {
   crypto::AeadLimits limits_{crypto::Aead::kAes128Gcm};
   uint64_t update_after_ = uint64_t{1} << 22;
   uint32_t version_ = 0;
+  bool update_asked_ = false;
 };
 
 }  // namespace viaduct::quic

@@ -47,8 +47,9 @@ struct PacketPart {
 struct DatagramPlan {
   Packet& packet;
   SealBatch& batch;
-  size_t limit;     // bytes that it may have
-  size_t used = 0;  // by finished parts
+  size_t limit;                        // bytes that it may have
+  const ConnectionId* dcid = nullptr;  // 1-RTT: in place of the one in use
+  size_t used = 0;                     // by finished parts
   size_t scratch_used = 0;
 };
 

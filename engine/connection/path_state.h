@@ -18,7 +18,8 @@ struct PathState {
 
   Path path;
   bool validated = false;
-  uint64_t received = 0;  // bytes of UDP payload, until it is validated
+  bool is_trusted = false;  // its end is the peer's, as a server has said or shown: no limit, though not validated
+  uint64_t received = 0;    // bytes of UDP payload, until it is validated
   uint64_t sent = 0;
 
   // No packet with two connection IDs of 20 bytes is smaller.
@@ -27,7 +28,7 @@ struct PathState {
   // RFC 9000 section 8: three times what came.
   // meets RFC 9000 8-1 8.1-1 9.3-2 14.1-4
   uint64_t budget() const {
-    if (validated) return ~uint64_t{0};
+    if (validated || is_trusted) return ~uint64_t{0};
     return received * 3 > sent ? received * 3 - sent : 0;
   }
 

@@ -68,14 +68,23 @@ TransportError RemoteIds::retire_prior_to(uint64_t sequence) {
   return {};
 }
 
+const flowsteer::ConnectionId* RemoteIds::fresh() const {
+  const Id* found = nullptr;
+  for (size_t i = 0; i < count_; ++i) {
+    if (i != current_ && (!found || ids_[i].sequence < found->sequence)) found = &ids_[i];
+  }
+  return found ? &found->id : nullptr;
+}
+
 // meets RFC 9000 5.1.2-1 9.5-2
 bool RemoteIds::use_fresh() {
-  if (!has_fresh() || !retire(ids_[current_].sequence)) return false;
+  const flowsteer::ConnectionId* next = fresh();
+  if (!next || !retire(ids_[current_].sequence)) return false;
+  const flowsteer::ConnectionId id = *next;
   remove(current_);
-  // The rest are all unused; the oldest is taken.
-  const auto oldest = std::min_element(ids_.begin(), ids_.begin() + count_,
-                                       [](const Id& a, const Id& b) { return a.sequence < b.sequence; });
-  current_ = static_cast<uint8_t>(oldest - ids_.begin());
+  current_ = static_cast<uint8_t>(
+      std::ranges::find_if(ids_.begin(), ids_.begin() + count_, [&](const Id& each) { return each.id == id; }) -
+      ids_.begin());
   return true;
 }
 

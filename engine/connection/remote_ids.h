@@ -35,6 +35,8 @@ class RemoteIds {
   // Goes over to an ID that was not used yet and retires the present one. False where there is none.
   bool use_fresh();
   bool has_fresh() const { return count_ > 1; }
+  // The one that use_fresh() would take; null for none.
+  const flowsteer::ConnectionId* fresh() const;
 
   // The stateless reset token of the ID in use; null where it has none. Those of other IDs mean nothing to us
   // (RFC 9000 section 10.3.1).

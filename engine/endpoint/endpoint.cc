@@ -17,6 +17,9 @@ Instant Endpoint::deadline() const { return shard_->deadline(); }
 std::optional<ConnectionHandle> Endpoint::connect(const ConnectOptions& options, Instant now) {
   return shard_->connect(options, now);
 }
+bool Endpoint::move(ConnectionHandle connection, const SocketAddress& local, Instant now) {
+  return shard_->move(connection, local, now);
+}
 AppChannel& Endpoint::channel() { return shard_->channel; }
 
 void Endpoint::shut_down(Instant now) { shard_->shut_down(now); }

@@ -18,12 +18,15 @@
 
 namespace viaduct::quic {
 
+class ServerMemory;
 class Shard;
 
 struct ConnectOptions {
-  Path path;                // local may have port 0 only where the port fills it in
-  std::string server_name;  // SNI, and what the certificate is checked against; may be empty
-  uint64_t cookie = 0;      // comes back in kOpened
+  Path path;                       // local may have port 0 only where the port fills it in
+  std::string server_name;         // SNI, and what the certificate is checked against; may be empty
+  uint32_t version = 0;            // to begin with; 0: the first of the configuration's
+  uint64_t cookie = 0;             // comes back in kOpened
+  ServerMemory* memory = nullptr;  // of servers met before, by name; outlives the connection; null: nothing is kept
 };
 
 // All calls are one worker's, in the order of base/worker_loop.h. Nothing here reads a clock, blocks or
@@ -53,6 +56,10 @@ class Endpoint {
   // Begins a connection; kOpened (with the cookie) or kClosed follows. Empty where there is no room, no client
   // TLS, or the endpoint shuts down.
   std::optional<ConnectionHandle> connect(const ConnectOptions& options, Instant now);
+  // A client's connection is to go on from another address of this host; it does once the new path has answered. False
+  // where it cannot: the handshake is not confirmed, the server forbids it or has given no connection ID for it, or
+  // another path is being tried.
+  bool move(ConnectionHandle connection, const SocketAddress& local, Instant now);
   // The application's side.
   AppChannel& channel();
 

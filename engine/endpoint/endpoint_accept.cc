@@ -10,16 +10,6 @@ namespace {
 // A client's first destination connection ID is at least so long (RFC 9000 section 7.2).
 constexpr size_t kMinFirstDcid = 8;
 
-LevelKeys initial_keys(Role role, uint32_t version, Bytes dcid, crypto::PacketProtector& protector) {
-  const crypto::InitialSecrets secrets = crypto::initial_secrets(version, dcid);
-  const auto client = crypto::derive_keys(version, crypto::Aead::kAes128Gcm, secrets.client.bytes());
-  const auto server = crypto::derive_keys(version, crypto::Aead::kAes128Gcm, secrets.server.bytes());
-  LevelKeys keys;
-  keys.install(crypto::Direction::kRead, role == Role::kServer ? client : server, protector);
-  keys.install(crypto::Direction::kWrite, role == Role::kServer ? server : client, protector);
-  return keys;
-}
-
 // Whether the packet at the front of a datagram is authentic, without changing it.
 bool is_authentic(Bytes datagram, const PacketHeader& header, const LevelKeys& keys,
                   crypto::PacketProtector& protector) {
@@ -70,14 +60,15 @@ Verdict Shard::receive_unknown_long(Arrival& arrival, Instant now) {
   Packet& datagram = *arrival.packet;
   // meets RFC 9000 6.1-1
   if (arrival.header.version == flowsteer::kVersionNegotiation) return kVersionIgnored;
-  if (!is_supported(arrival.header.version)) {
-    const bool answered = services.tls_server && replies_.answer_version(datagram, arrival.header.dcid,
-                                                                         arrival.header.scid, services.random, now);
+  if (!speaks(arrival.header.version)) {
+    const bool answered =
+        services.tls_server && replies_.answer_version(datagram, arrival.header.dcid, arrival.header.scid,
+                                                       config.versions, services.random, now);
     if (answered) stats.versions_sent.add();
     return answered ? kVersionUnknown : kVersionUnanswered;
   }
   const auto header = parse_packet_header(datagram.bytes(), services.connection_ids.length());
-  if (!header || !header->has_fixed_bit()) return kMalformed;
+  if (!header || !allows_fixed_bit_of(header->first_octet)) return kMalformed;
   // meets RFC 9000 5.2.2-5 5.2.2-6
   if (header->type != PacketType::kInitial) return kNoConnection;
   return accept(datagram, *header, now);
@@ -89,21 +80,36 @@ Verdict Shard::accept(Packet& datagram, const PacketHeader& header, Instant now)
   // meets RFC 9000 14-4 14.1-3
   if (datagram.length < kMinInitialDatagram) return kInitialTooSmall;
   if (header.dcid.size() < kMinFirstDcid) return kInitialInvalid;
+  // meets RFC 9000 8.1.3-10
+  const TokenFinding token = tokens_.check(header.token, datagram.path.remote, header.version, header.dcid, now);
+  if (wants_retry() && token.state == TokenFinding::State::kNone) return send_retry(datagram, header, now);
   if (handshakes.used() == handshakes.capacity()) return kHalfOpenLimit;
+  if (half_open.count(half_open.place_of(datagram.path.remote.ip)) >= config.max_half_open_per_prefix) {
+    return kHalfOpenPrefixLimit;
+  }
   if (connections.used() == connections.capacity()) return kConnectionLimit;
   // No state for a packet that only looks like an Initial.
   LevelKeys keys = initial_keys(Role::kServer, header.version, header.dcid, services.protector);
   if (!is_authentic(datagram.bytes(), header, keys, services.protector)) return kUnprotectFailed;
+  if (token.is_bad_retry()) {
+    refuse_token(datagram, header, keys);
+    return token.state == TokenFinding::State::kExpired ? kTokenExpired : kTokenForged;
+  }
 
+  const bool retried = token.state == TokenFinding::State::kRetry;
+  const ConnectionId dcid(header.dcid);
   const ConnectionStart start{.role = Role::kServer,
                               .version = header.version,
                               .path = datagram.path,
                               .local_id = *mint(),
-                              .original_dcid = ConnectionId(header.dcid),
-                              .remote_id = ConnectionId(header.scid)};
+                              .original_dcid = retried ? token.original_dcid : dcid,
+                              .initial_dcid = dcid,
+                              .remote_id = ConnectionId(header.scid),
+                              .address_is_proved = token.proves_address()};
   Connection* connection = make_connection(start, std::move(keys), now);
   if (!connection) return kConnectionLimit;
   stats.connections_accepted.add();
+  if (token.proves_address()) stats.tokens_accepted.add();
   DatagramOutcome outcome;
   connection->on_datagram(datagram, now, outcome);
   connection->receive_datagram(datagram, 0, now, outcome);
@@ -119,13 +125,15 @@ std::optional<ConnectionHandle> Shard::connect(const ConnectOptions& options, In
   std::array<uint8_t, 12> first;
   services.random.fill(first);
   const ConnectionStart start{.role = Role::kClient,
-                              .version = kVersion1,
+                              .version = options.version != 0 ? options.version : config.versions.front(),
                               .path = options.path,
                               .local_id = *mint(),
                               .original_dcid = ConnectionId(first),
+                              .initial_dcid = ConnectionId(first),
                               .remote_id = ConnectionId(first),
                               .server_name = options.server_name,
-                              .cookie = options.cookie};
+                              .cookie = options.cookie,
+                              .memory = options.memory};
   LevelKeys keys = initial_keys(Role::kClient, start.version, first, services.protector);
   Connection* connection = make_connection(start, std::move(keys), now);
   if (!connection) return std::nullopt;
@@ -134,16 +142,22 @@ std::optional<ConnectionHandle> Shard::connect(const ConnectOptions& options, In
   return connection->handle();
 }
 
+bool Shard::move(ConnectionHandle handle, const SocketAddress& local, Instant now) {
+  check_owner();
+  Connection* connection = connections.get({handle.index, handle.generation});
+  return connection && connection->move_to({local, connection->path().remote}, now);
+}
+
 Connection* Shard::make_connection(const ConnectionStart& start, LevelKeys keys, Instant now) {
   const Handle handle = connections.acquire(*this, start, now);
   if (!handle) return nullptr;
   Connection* connection = connections.get(handle);
   by_index_[handle.index] = connection;
   const bool indexed = ids.insert(start.local_id, handle.index) &&
-                       (start.role == Role::kClient || ids.insert(start.original_dcid, handle.index));
+                       (start.role == Role::kClient || ids.insert(start.initial_dcid, handle.index));
   if (indexed && connection->start({handle.index, handle.generation}, start, std::move(keys), now)) return connection;
-  ids.erase(start.local_id);
-  if (start.role == Role::kServer) ids.erase(start.original_dcid);
+  for (const LocalIds::Id& id : connection->local_ids()) ids.erase(id.id);
+  if (start.role == Role::kServer) ids.erase(start.initial_dcid);
   by_index_[handle.index] = nullptr;
   connections.release(handle);
   return nullptr;

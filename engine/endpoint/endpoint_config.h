@@ -4,9 +4,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
+#include "base/address.h"
 #include "base/instant.h"
 #include "engine/congestion/controller.h"
+#include "engine/wire/version.h"
 
 namespace viaduct {
 class Random;
@@ -23,6 +26,9 @@ class ShardMap;
 
 namespace viaduct::quic {
 
+// When a server makes clients prove their address before it keeps state for them (RFC 9000 section 8.1.2).
+enum class RetryPolicy : uint8_t { kNever, kUnderLoad, kAlways };
+
 // Every capacity is allocated at construction and is a hard bound: what exceeds it ends in a verdict or
 // in a transport error, and is counted by the pool's gauge.
 struct EndpointConfig {
@@ -36,6 +42,11 @@ struct EndpointConfig {
   Duration max_ack_delay = Duration::milliseconds(25);
   uint64_t max_receive_payload = 1472;  // largest UDP payload that the port can receive
 
+  // --- versions (RFC 9368) ---
+  std::vector<uint32_t> versions = {kVersion1, kVersion2};  // spoken; a client prefers the first
+  uint32_t preferred_version = 0;  // server: where clients that speak it are led; 0: they stay in theirs
+  bool grease_quic_bit = true;     // RFC 9287: the fixed bit of packets means nothing, in both directions
+
   // --- behaviour ---
   uint16_t max_udp_payload = 1452;  // largest datagram that we send once the handshake is confirmed
   Duration handshake_timeout = Duration::seconds(10);
@@ -46,14 +57,29 @@ struct EndpointConfig {
   unsigned commands_per_loop = 1024;             // application commands handled in one step()
   unsigned stateless_replies_per_second = 1000;  // Version Negotiation and stateless reset, each
 
+  bool scramble_initials = false;  // client: its ClientHello goes out of order, as Chrome's does
+
+  // --- addresses (RFC 9000 section 9) ---
+  bool disable_active_migration = false;  // server: clients are asked not to change their address on purpose
+  SocketAddress preferred_v4;             // server: where clients are asked to go after the handshake; port 0: nowhere
+  SocketAddress preferred_v6;
+  bool follow_preferred_address = true;  // client
+
+  // --- address validation ---
+  RetryPolicy retry = RetryPolicy::kUnderLoad;
+  size_t retry_half_open = 512;  // kUnderLoad: while so many handshakes are not complete
+  Duration retry_token_life = Duration::seconds(10);
+  Duration new_token_life = Duration::seconds(24 * 3600);  // of what NEW_TOKEN brings; 0: none is sent
+
   // --- capacities ---
   size_t max_connections = 4096;
-  size_t max_half_open = 1024;           // handshakes not complete, both roles
-  size_t max_streams = 16384;            // streams with state, of all connections
-  size_t max_sent_packets = 65536;       // ack-eliciting packets in flight, of all connections
-  size_t max_writes = 65536;             // kWrite commands that are not released yet, of all connections
-  size_t receive_slab_bytes = 64 << 20;  // memory for received bytes that were not consumed, of all connections
-  size_t max_held_packets = 1024;        // received packets that wait for their keys
+  size_t max_half_open = 1024;            // handshakes not complete, both roles
+  size_t max_half_open_per_prefix = 256;  // of them, begun from one /24 of IPv4 or /56 of IPv6
+  size_t max_streams = 16384;             // streams with state, of all connections
+  size_t max_sent_packets = 65536;        // ack-eliciting packets in flight, of all connections
+  size_t max_writes = 65536;              // kWrite commands that are not released yet, of all connections
+  size_t receive_slab_bytes = 64 << 20;   // memory for received bytes that were not consumed, of all connections
+  size_t max_held_packets = 1024;         // received packets that wait for their keys
   size_t event_slots = 4096;
   size_t command_slots = 4096;
 };
@@ -69,6 +95,9 @@ struct EndpointServices {
   Random& random;
   std::array<uint8_t, 32> stateless_reset_key{};  // shared by all shards and restarts of one server
   StageMeter* meter = nullptr;                    // the worker loop's; null: nobody asks where time goes
+  // Shared by all whose tokens are to be good with each other, as is the clock that `now` and token_clock add up to.
+  std::array<uint8_t, 32> token_secret{};
+  Duration token_clock;
 };
 
 }  // namespace viaduct::quic

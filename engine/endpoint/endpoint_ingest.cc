@@ -80,7 +80,7 @@ void Shard::ingest_burst(std::span<Packet*> burst, Instant now) {
     Connection* connection = found[i] == CidIndex::kNone ? nullptr : by_index_[found[i]];
     const size_t header_size = 1 + arrival.header.dcid.size();
     const bool fast = connection && !arrival.header.is_long && connection->takes_one_rtt() &&
-                      (arrival.header.first_octet & kFixedBit) != 0 &&
+                      allows_fixed_bit_of(arrival.header.first_octet) &&
                       arrival.packet->length >= header_size + kMinProtectedSize;
     if (!fast) {
       others[other_count++] = &arrival;

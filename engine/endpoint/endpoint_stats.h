@@ -40,6 +40,14 @@ class Counter {
   X(resets_received, "resets-received", "connections that a stateless reset ended")               \
   X(resets_sent, "resets-sent", "stateless resets sent")                                          \
   X(versions_sent, "versions-sent", "Version Negotiation packets sent")                           \
+  X(retries_sent, "retries-sent", "Retry packets sent")                                           \
+  X(retries_received, "retries-received", "Retry packets that we followed")                       \
+  X(tokens_sent, "tokens-sent", "address tokens given to clients for their next connection")      \
+  X(tokens_accepted, "tokens-accepted", "connections whose token proved their address")           \
+  X(early_data_offered, "early-data-offered", "connections that we began with 0-RTT")             \
+  X(early_data_accepted, "early-data-accepted", "connections whose 0-RTT we took")                \
+  X(early_data_rejected, "early-data-rejected", "connections whose server refused our 0-RTT")     \
+  X(versions_changed, "versions-changed", "connections that went on in another version")          \
   X(paths_changed, "paths-changed", "connections whose peer was followed to a new address")       \
   X(path_validations_failed, "path-validations-failed", "new addresses that did not answer")      \
   X(key_updates, "key-updates", "key updates that peers began")                                   \

@@ -29,6 +29,9 @@ StreamCapacities capacities_of(const EndpointConfig& config) {
 }
 
 EndpointConfig checked(EndpointConfig config) {
+  std::erase_if(config.versions, [](uint32_t version) { return !is_supported(version); });
+  if (config.versions.empty()) config.versions = {kVersion1};
+  if (config.versions.size() > kSupportedVersions.size()) config.versions.resize(kSupportedVersions.size());
   config.active_connection_ids = std::clamp<uint64_t>(config.active_connection_ids, 2, LocalIds::kMax);
   config.max_udp_payload = std::max<uint16_t>(config.max_udp_payload, kMinInitialDatagram);
   return config;
@@ -46,10 +49,12 @@ Shard::Shard(const EndpointConfig& given, const EndpointServices& given_services
       ids(config.max_connections * (config.active_connection_ids + 1), random_key(services.random)),
       reset_tokens(config.max_connections, random_key(services.random)),
       own_tokens(services.stateless_reset_key),
+      half_open(random_key(services.random)),
       channel(config.event_slots, config.command_slots),
       by_index_(config.max_connections, nullptr),
       batch_(services.protector, std::max<size_t>(config.max_udp_payload, kMinInitialDatagram)),
-      replies_(config.stateless_replies_per_second) {
+      replies_(config.stateless_replies_per_second),
+      tokens_(services.token_secret, {config.retry_token_life, config.new_token_life}, services.token_clock) {
   released_.reserve(config.max_held_packets + 4 * kBurst);
 }
 
@@ -82,6 +87,10 @@ std::optional<ConnectionId> Shard::mint_id(const Connection& connection) {
 bool Shard::may_mint() const {
   return services.connection_ids.routable() ||
          services.connection_ids.length() == flowsteer::ConnectionIdCodec::kUnroutableLength;
+}
+
+bool Shard::speaks(uint32_t version) const {
+  return std::ranges::find(config.versions, version) != config.versions.end();
 }
 
 bool Shard::hold(Packet& packet) {

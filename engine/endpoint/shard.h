@@ -16,8 +16,10 @@
 #include "engine/connection/connection.h"
 #include "engine/connection/packet_part.h"
 #include "engine/connection/seal_batch.h"
+#include "engine/endpoint/address_tokens.h"
 #include "engine/endpoint/cid_index.h"
 #include "engine/endpoint/endpoint.h"
+#include "engine/endpoint/half_open.h"
 #include "engine/endpoint/stateless_replies.h"
 #include "engine/recovery/block_pool.h"
 #include "engine/stream/stream_resources.h"
@@ -39,6 +41,7 @@ class Shard {
   std::span<Packet*> take_released();
   Instant deadline() const;
   std::optional<ConnectionHandle> connect(const ConnectOptions& options, Instant now);
+  bool move(ConnectionHandle handle, const SocketAddress& local, Instant now);
   void shut_down(Instant now);
   bool is_empty() const { return connections.used() == 0 && held_packets == 0; }
   std::vector<PoolGauge> gauges() const;
@@ -55,6 +58,12 @@ class Shard {
   // Keeps a received packet beyond its pass; false at the limit. Each hold() is followed by one drop().
   bool hold(Packet& packet);
   void drop(Packet& packet);
+  AddressTokens& tokens() { return tokens_; }
+  bool speaks(uint32_t version) const;
+  // RFC 9287: who offered to takes packets with either.
+  bool allows_fixed_bit_of(uint8_t first_octet) const {
+    return (first_octet & kFixedBit) != 0 || config.grease_quic_bit;
+  }
   uint32_t index_of(const Connection& connection) const { return connection.handle().index; }
 
   const EndpointConfig config;
@@ -66,6 +75,7 @@ class Shard {
   CidIndex ids;           // ours, and the first of each client
   CidIndex reset_tokens;  // of our peers, as IDs of 16 bytes
   ResetTokens own_tokens;
+  HalfOpenCounts half_open;
   TimingWheel wheel;
   AppChannel channel;
   VerdictCounters verdicts;
@@ -99,6 +109,11 @@ class Shard {
   Connection* make_connection(const ConnectionStart& start, LevelKeys keys, Instant now);
   std::optional<ConnectionId> mint() const;
 
+  // endpoint_retry.cc
+  bool wants_retry() const;
+  Verdict send_retry(const Packet& datagram, const PacketHeader& header, Instant now);
+  void refuse_token(const Packet& datagram, const PacketHeader& header, const LevelKeys& keys);
+
   // endpoint_events.cc
   bool run_commands(Instant now);
   bool run_command(const Command& command, Instant now);
@@ -121,6 +136,7 @@ class Shard {
   std::vector<Connection*> by_index_;
   SealBatch batch_;
   StatelessReplies replies_;
+  AddressTokens tokens_;
   std::vector<Packet*> released_;
   bool released_taken_ = false;
   std::optional<Command> waiting_command_;

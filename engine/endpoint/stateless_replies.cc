@@ -1,5 +1,6 @@
 #include "engine/endpoint/stateless_replies.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/wire/packet_header.h"
@@ -20,7 +21,7 @@ StatelessResetToken ResetTokens::token_for(Bytes connection_id) const {
   return token;
 }
 
-StatelessReplies::Reply* StatelessReplies::add(const Path& path, size_t length) {
+StatelessReplies::Reply* StatelessReplies::add_reply(const Path& path, size_t length) {
   if (count_ == kSlots || length > kMaxSize) return nullptr;
   Reply& reply = slots_[(first_ + count_++) % kSlots];
   reply.path = path;
@@ -28,14 +29,22 @@ StatelessReplies::Reply* StatelessReplies::add(const Path& path, size_t length) 
   return &reply;
 }
 
+bool StatelessReplies::add(const Path& path, Bytes packet) {
+  Reply* reply = add_reply(path, packet.size());
+  if (reply) std::ranges::copy(packet, reply->bytes.begin());
+  return reply != nullptr;
+}
+
 // meets RFC 9000 5.2.2-1 5.2.2-2 5.2.2-3 17.2.1-7
-bool StatelessReplies::answer_version(const Packet& datagram, Bytes dcid, Bytes scid, Random& random, Instant now) {
+bool StatelessReplies::answer_version(const Packet& datagram, Bytes dcid, Bytes scid, std::span<const uint32_t> spoken,
+                                      Random& random, Instant now) {
   if (datagram.length < kMinInitialDatagram || !versions_.take(now)) return false;
   // One version that does not exist keeps clients from relying on a fixed list (RFC 9000 section 6.3).
-  std::array<uint32_t, kSupportedVersions.size() + 1> versions;
-  versions[0] = greased_version(random.u32());
-  std::copy(kSupportedVersions.begin(), kSupportedVersions.end(), versions.begin() + 1);
-  Reply* reply = add(datagram.path, version_negotiation_size(dcid.size(), scid.size(), versions.size()));
+  std::array<uint32_t, kSupportedVersions.size() + 1> room;
+  room[0] = greased_version(random.u32());
+  std::ranges::copy(spoken, room.begin() + 1);
+  const auto versions = std::span<const uint32_t>(room).first(1 + spoken.size());
+  Reply* reply = add_reply(datagram.path, version_negotiation_size(dcid.size(), scid.size(), versions.size()));
   if (!reply) return false;
   ByteWriter writer(reply->bytes);
   write_version_negotiation(writer, dcid, scid, versions, static_cast<uint8_t>(random.u32()));
@@ -46,7 +55,7 @@ bool StatelessReplies::answer_reset(const Packet& datagram, const StatelessReset
                                     Instant now) {
   const size_t size = stateless_reset_size(datagram.length);
   if (size == 0 || !resets_.take(now)) return false;
-  Reply* reply = add(datagram.path, size);
+  Reply* reply = add_reply(datagram.path, size);
   if (!reply) return false;
   const MutableBytes bytes(reply->bytes.data(), size);
   random.fill(bytes);

@@ -117,6 +117,9 @@ class Recovery {
   // go on (RFC 9000 section 17.2.5.3). 0-RTT packets: declared lost to the observer.
   void on_retry(Instant now, PacketFateObserver& observer);
 
+  // Client: 0-RTT was refused (RFC 9001 section 4.6.2). Its packets: declared lost to the observer.
+  void on_early_data_rejected(Instant now, PacketFateObserver& observer);
+
   // The path changed (RFC 9000 section 9.4): window and RTT start afresh; what is in flight stays known.
   void on_path_change(Instant now);
 

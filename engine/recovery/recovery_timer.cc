@@ -210,6 +210,11 @@ void Recovery::discard_space(PacketSpace space, Instant now) {
   set_timer(now);
 }
 
+void Recovery::on_early_data_rejected(Instant now, PacketFateObserver& observer) {
+  abandon(PacketSpace::kApplication, &observer);
+  set_timer(now);
+}
+
 // meets RFC 9000 17.2.5.3-2
 void Recovery::on_retry(Instant now, PacketFateObserver& observer) {
   abandon(PacketSpace::kInitial, &observer);

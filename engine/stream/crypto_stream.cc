@@ -30,6 +30,12 @@ CryptoSpan CryptoStream::next(size_t room) {
   return {.offset = range.begin, .data = Bytes(sent_).subspan(range.begin - sent_base_, range.size())};
 }
 
+uint64_t CryptoStream::take_all() {
+  if (progress_.sent() > 0) return 0;
+  progress_.on_sent(ranges_, {0, progress_.end()});
+  return progress_.end();
+}
+
 void CryptoStream::on_acked(uint64_t offset, uint64_t length) {
   progress_.on_acked(ranges_, {offset, offset + length});
   if (!is_all_acked()) return;

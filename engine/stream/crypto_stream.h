@@ -51,6 +51,11 @@ class CryptoStream {
   CryptoSpan next(size_t room);
   // Where next() begins: to ask crypto_data_room() first.
   uint64_t next_offset() const { return progress_.next(kMaxVarint).begin; }
+  // For who sends in an order of its own: marks everything as sent; how many bytes, from offset 0. 0 where some were
+  // sent before.
+  uint64_t take_all();
+  // Bytes marked as sent and not acknowledged.
+  Bytes sent_bytes(uint64_t offset, size_t length) const { return Bytes(sent_).subspan(offset - sent_base_, length); }
   void on_acked(uint64_t offset, uint64_t length);
   void on_lost(uint64_t offset, uint64_t length) { progress_.on_lost(ranges_, {offset, offset + length}); }
   bool is_all_acked() const { return progress_.acked() == progress_.end(); }

@@ -63,6 +63,13 @@ void SendProgress::note_lost(RangePool& pool, OffsetRange range) {
       joined_.empty() ? range : OffsetRange{std::min(joined_.begin, range.begin), std::max(joined_.end, range.end)};
 }
 
+void SendProgress::restart(RangePool& pool) {
+  const uint64_t end = end_;
+  sent_ = 0;
+  clear(pool);
+  end_ = end;
+}
+
 void SendProgress::clear(RangePool& pool) {
   acked_ahead_.clear(pool);
   lost_.clear(pool);

@@ -27,6 +27,8 @@ class SendProgress {
   // True where acked() moved.
   bool on_acked(RangePool& pool, OffsetRange range);
   void on_lost(RangePool& pool, OffsetRange range);
+  // As if nothing had been sent; there must be nothing acknowledged.
+  void restart(RangePool& pool);
   // Nothing is to be sent any more: what is unsent is cut off, and all nodes go back. sent() stays.
   void clear(RangePool& pool);
 

@@ -28,6 +28,15 @@ void SendStream::clear(RangePool& ranges, WriteList& released) {
   progress_.clear(ranges);
 }
 
+void SendStream::restart(RangePool& ranges) {
+  progress_.restart(ranges);
+  window_ = SendWindow();
+  resend_ = nullptr;
+  unsent_ = writes_.front();
+  if (unsent_ && unsent_->length == 0) unsent_ = write_behind(*unsent_);
+  fin_pending_ = fin_;
+}
+
 // meets RFC 9000 3.3-2
 bool SendStream::has_next(uint64_t credit) const {
   if (state_ != State::kOpen) return false;

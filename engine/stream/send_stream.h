@@ -73,6 +73,8 @@ class SendStream {
   uint64_t final_size() const { return progress_.sent(); }
   SendWindow& window() { return window_; }
   const SendWindow& window() const { return window_; }
+  // As if nothing had been sent; the limit is zero again.
+  void restart(RangePool& ranges);
   // Gives everything back: the connection is gone.
   void clear(RangePool& ranges, WriteList& released);
 

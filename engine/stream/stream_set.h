@@ -44,6 +44,9 @@ class StreamSet {
   // The peer's transport parameters are authentic. Nothing of ours is sent before.
   void set_peer_limits(const TransportParameters& peer);
 
+  // A client's 0-RTT was rejected: as if nothing had been sent and no limit been known (RFC 9001 section 4.6.2).
+  void unsend();
+
   // --- frames from the peer ---
   FrameOutcome on_stream(const StreamFrame& frame);
   FrameOutcome on_reset_stream(const ResetStreamFrame& frame);

@@ -226,19 +226,24 @@ std::string_view read_known(Id id, Bytes value, TransportParameters& parameters)
   }
 }
 
-// Notes parameters below 64, which are all but one of the known, and that one. True where it was there before.
+// Notes the parameters that came, known or not.
 class Seen {
  public:
+  // Far more than anybody sends; more cost more to compare than they are worth.
+  static constexpr size_t kMax = 128;
+
+  bool is_full() const { return count_ == kMax; }
+  // True where it was there before.
   bool again(uint64_t id) {
-    const uint64_t bit = id < 63 ? id : 63;
-    if (id >= 63 && id != static_cast<uint64_t>(Id::kGreaseQuicBit)) return false;
-    const bool was = (bits_ >> bit & 1) != 0;
-    bits_ |= uint64_t{1} << bit;
-    return was;
+    const auto end = ids_.begin() + count_;
+    if (std::find(ids_.begin(), end, id) != end) return true;
+    ids_[count_++] = id;
+    return false;
   }
 
  private:
-  uint64_t bits_ = 0;
+  std::array<uint64_t, kMax> ids_;
+  uint8_t count_ = 0;
 };
 
 }  // namespace
@@ -255,6 +260,7 @@ TransportError decode_transport_parameters(Bytes encoded, Role sender, Transport
     const uint64_t id = reader.varint();
     const Bytes value = reader.bytes(reader.varint());
     if (!reader.ok()) return error("transport parameters cut off");
+    if (seen.is_full()) return error("too many transport parameters");
     if (seen.again(id)) return error("transport parameter repeated");
     if (sender == Role::kClient && is_servers_alone(static_cast<Id>(id))) {
       return error("transport parameter only a server may send");

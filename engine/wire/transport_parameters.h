@@ -70,8 +70,8 @@ size_t encode_transport_parameters(const TransportParameters& parameters, Role s
                                    MutableBytes out);
 
 // Reads what `sender` sent, with all checks that need nothing but the bytes: TRANSPORT_PARAMETER_ERROR for a
-// parameter that is malformed, out of bounds, repeated, or not the sender's to send. Unknown ones are skipped.
-// Whether the connection IDs are the handshake's, and the version, is the connection's to check.
+// parameter that is malformed, out of bounds, repeated, or not the sender's to send, and for more than 128. Unknown
+// ones are skipped. Whether the connection IDs are the handshake's, and the version, is the connection's to check.
 TransportError decode_transport_parameters(Bytes encoded, Role sender, TransportParameters& parameters);
 
 }  // namespace viaduct::quic

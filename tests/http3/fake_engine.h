@@ -44,10 +44,11 @@ class FakeEngine {
     release_all();
     push({.type = quic::EventType::kClosed, .connection = connection});
   }
+  bool is_early = false;  // what comes, comes as 0-RTT
   void data(uint64_t stream, std::string_view bytes, bool fin = false) {
     kept_.emplace_back(bytes);
     const std::string& text = kept_.back();
-    quic::Event event{.type = quic::EventType::kData, .fin = fin, .connection = connection};
+    quic::Event event{.type = quic::EventType::kData, .fin = fin, .early = is_early, .connection = connection};
     event.length = static_cast<uint32_t>(text.size());
     event.stream = stream;
     event.data = reinterpret_cast<const uint8_t*>(text.data());
@@ -105,6 +106,7 @@ class FakeEngine {
       case quic::CommandType::kClose:
         if (!closed_with) closed_with = command.error;
         break;
+      case quic::CommandType::kUpdateKeys:
       case quic::CommandType::kDatagram:
         break;
     }

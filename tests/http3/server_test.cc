@@ -237,6 +237,33 @@ TEST_F(Refusing, a_stream_that_ends_before_its_headers) {
   EXPECT_EQ(count(kRequestIncomplete), 2u);
 }
 
+// RFC 8470 section 5.2: GET and HEAD may be repeated by anybody, others not.
+TEST_F(Refusing, early_requests_that_must_not_be_repeated_with_425) {
+  engine.is_early = true;
+  send(0, get(), true);
+  EXPECT_EQ(response(0).status, "200");
+  auto fields = request_fields();
+  fields[0].value = "HEAD";
+  send(4, headers(fields), true);
+  EXPECT_EQ(response(4).status, "200");
+  fields[0].value = "POST";
+  send(8, headers(fields), true);
+  EXPECT_EQ(response(8).status, "425");
+  EXPECT_EQ(application.asked.size(), 2u);
+  // One whose beginning alone came early counts as early, too.
+  const std::string post = headers(fields);
+  engine.data(12, post.substr(0, 3));
+  engine.is_early = false;
+  send(12, post.substr(3), true);
+  EXPECT_EQ(response(12).status, "425");
+  send(16, post, true);
+  EXPECT_EQ(response(16).status, "200");
+  engine.release_all();
+  run();
+  EXPECT_EQ(count(kRequestTooEarly), 2u);
+  EXPECT_EQ(server.requests().used(), 0u);
+}
+
 TEST_F(Refusing, header_sections_that_are_too_large_with_431) {
   const std::string value(limits.max_field_section, 'v');
   auto fields = request_fields();

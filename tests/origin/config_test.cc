@@ -49,6 +49,44 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text.replace(at, from.size(), to);
 }
 
+TEST(Config, says_how_clients_come_in) {
+  const std::string text =
+      replaced(replaced(kGood, "[content]", "ticket_keys = \"/etc/viaduct/tickets\"\nearly_data = false\n\n[content]"),
+               "idle_timeout = \"3s\"",
+               "retry = \"always\"\nretry_half_open = 7\nretry_token_life = \"3s\"\nnew_token_life = \"60s\"");
+  const auto config = parse_config(text, "origin.toml");
+  ASSERT_TRUE(config) << errors_of(text);
+  EXPECT_EQ(config->ticket_key_file, "/etc/viaduct/tickets");
+  EXPECT_FALSE(config->early_data);
+  EXPECT_EQ(config->transport.retry, quic::RetryPolicy::kAlways);
+  EXPECT_EQ(config->transport.retry_half_open, 7u);
+  EXPECT_EQ(config->transport.retry_token_life, Duration::seconds(3));
+  EXPECT_EQ(config->transport.new_token_life, Duration::seconds(60));
+  EXPECT_NE(errors_of(replaced(text, "always", "perhaps")).find("retry"), std::string::npos);
+  EXPECT_NE(errors_of(replaced(text, "\"60s\"", "\"900000h\"")).find("new_token_life"), std::string::npos);
+}
+
+TEST(Config, says_which_versions_and_addresses_clients_use) {
+  const std::string text =
+      replaced(kGood, "idle_timeout = \"3s\"",
+               "versions = [\"v2\", \"v1\"]\npreferred_version = \"v2\"\ngrease_quic_bit = false\n"
+               "active_migration = false\npreferred_addresses = [\"198.18.0.9:8443\", \"[2001:db8::9]:8443\"]\n"
+               "max_half_open_per_network = 9\nkey_update_after = 1000");
+  const auto config = parse_config(text, "origin.toml");
+  ASSERT_TRUE(config) << errors_of(text);
+  const quic::EndpointConfig& t = config->transport;
+  EXPECT_EQ(t.versions, (std::vector{quic::kVersion2, quic::kVersion1}));
+  EXPECT_EQ(t.preferred_version, quic::kVersion2);
+  EXPECT_FALSE(t.grease_quic_bit);
+  EXPECT_TRUE(t.disable_active_migration);
+  EXPECT_EQ(t.preferred_v4, SocketAddress::parse("198.18.0.9:8443"));
+  EXPECT_EQ(t.preferred_v6, SocketAddress::parse("[2001:db8::9]:8443"));
+  EXPECT_EQ(t.max_half_open_per_prefix, 9u);
+  EXPECT_EQ(t.key_update_after, 1000u);
+  EXPECT_NE(errors_of(replaced(text, "[\"v2\", \"v1\"]", "\"v3\"")).find("versions"), std::string::npos);
+  EXPECT_NE(errors_of(replaced(text, "198.18.0.9:8443", "198.18.0.9")).find("preferred_addresses"), std::string::npos);
+}
+
 TEST(Config, says_what_is_to_be) {
   const auto config = parse_config(kGood, "origin.toml");
   ASSERT_TRUE(config) << errors_of(kGood);

@@ -1,28 +1,33 @@
 #include "tests/simulation/amplification_watch.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
+#include "engine/wire/version.h"
 #include "flowsteer/invariants.h"
 
 namespace viaduct::sim {
 namespace {
 
+using quic::PacketType;
+
 constexpr uint64_t kAmplification = 3;
 
-// Long header types of version 1 (RFC 9000 section 17.2).
-enum class PacketType : uint8_t { kInitial = 0, kZeroRtt = 1, kHandshake = 2, kRetry = 3 };
-
-// Whether one of the coalesced packets is protected by keys that need the server's first flight.
+// Whether one of the coalesced packets is protected by keys that need the server's first flight, or brings a token.
 bool shows_receipt(Bytes datagram) {
   while (!datagram.empty()) {
     const auto header = flowsteer::parse_invariants(datagram, 0);
     if (!header) return false;
-    // Zeros after the last packet are padding, not a packet: the fixed bit is not set.
-    if (!header->is_long) return (header->first_octet & 0x40) != 0;
-    const auto type = static_cast<PacketType>(header->first_octet >> 4 & 3);
+    // Zeros after the last packet are padding, not a packet.
+    if (!header->is_long) return std::ranges::any_of(datagram, [](uint8_t octet) { return octet != 0; });
+    const PacketType type = quic::packet_type(header->version, header->first_octet >> 4 & 3);
     if (header->version == flowsteer::kVersionNegotiation || type == PacketType::kRetry) return false;
     if (type == PacketType::kHandshake) return true;
     ByteReader reader(header->rest);
-    if (type == PacketType::kInitial) reader.skip(reader.varint());
+    if (type == PacketType::kInitial) {
+      const uint64_t token = reader.varint();
+      if (token > 0) return true;
+    }
     reader.skip(reader.varint());
     if (!reader.ok()) return false;
     datagram = reader.rest();

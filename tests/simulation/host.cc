@@ -104,6 +104,7 @@ class Worker : public Node {
                                     .shard = index,
                                     .random = random_};
     services.stateless_reset_key.fill(config.secret);
+    services.token_secret.fill(config.secret);
     return services;
   }
 
@@ -142,8 +143,10 @@ quic::Endpoint& Host::endpoint(unsigned worker) { return workers_[worker]->endpo
 
 std::optional<quic::ConnectionHandle> Host::connect(SocketAddress server, uint16_t port, uint64_t cookie,
                                                     unsigned worker) {
-  const quic::ConnectOptions options{
-      .path = {.local = {config_.ip, port}, .remote = server}, .server_name = "server.test", .cookie = cookie};
+  const quic::ConnectOptions options{.path = {.local = {config_.ip, port}, .remote = server},
+                                     .server_name = "server.test",
+                                     .cookie = cookie,
+                                     .memory = config_.memory};
   const auto handle = endpoint(worker).connect(options, simulation_.now());
   wake(worker);
   return handle;

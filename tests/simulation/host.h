@@ -14,6 +14,7 @@
 #include "crypto-offload/packet_protector.h"
 #include "crypto-offload/tls_session.h"
 #include "engine/endpoint/endpoint.h"
+#include "engine/endpoint/server_memory.h"
 #include "flowsteer/connection_id_codec.h"
 #include "flowsteer/shard_map.h"
 #include "tests/simulation/sim_port.h"
@@ -41,8 +42,9 @@ struct HostConfig {
   // Either may be null. One is enough for all workers, because all run in one thread.
   crypto::TlsContext* tls_server = nullptr;
   crypto::TlsContext* tls_client = nullptr;
+  quic::ServerMemory* memory = nullptr;  // of a client
   uint64_t seed = 1;
-  // What survives a restart: the secret of the shards and IDs, and of stateless resets.
+  // What survives a restart: the secret of the shards and IDs, of stateless resets and of tokens.
   uint8_t secret = 1;
 };
 

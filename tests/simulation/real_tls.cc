@@ -7,15 +7,20 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
 
 #include "base/random.h"
+#include "crypto-offload/ticket_keys.h"
 
 namespace viaduct::sim {
 namespace {
 
 namespace fs = std::filesystem;
+
+// Of about 400 bytes each.
+constexpr int kOthersInChain = 10;
 
 // Files of this process, gone when it ends.
 struct Certificate {
@@ -39,6 +44,11 @@ const Certificate& certificate() {
   return one;
 }
 
+const std::shared_ptr<const crypto::TicketKeys>& ticket_keys() {
+  static const auto keys = crypto::TicketKeys::make();
+  return keys;
+}
+
 std::optional<Random> seeded;
 
 int draw(unsigned char* out, int size) {
@@ -57,23 +67,47 @@ const RAND_METHOD kSeeded = {
 
 }  // namespace
 
-std::unique_ptr<crypto::TlsContext> make_real_tls_server() {
+std::unique_ptr<crypto::TlsContext> make_real_tls_server(crypto::TlsServerOptions options) {
+  if (options.certificate_file.empty()) options.certificate_file = certificate().certificate;
+  options.private_key_file = certificate().key;
+  options.alpn = {"test"};
+  options.ticket_keys = ticket_keys();
   std::string error;
-  auto context = crypto::make_tls_server(
-      {.certificate_file = certificate().certificate, .private_key_file = certificate().key, .alpn = {"test"}}, error);
+  auto context = crypto::make_tls_server(options, error);
   EXPECT_TRUE(context) << error;
   return context;
 }
 
-std::unique_ptr<crypto::TlsContext> make_real_tls_client() {
+std::unique_ptr<crypto::TlsContext> make_real_tls_client(crypto::TlsClientOptions options) {
+  options.ca_file = certificate().certificate;
+  options.alpn = {"test"};
   std::string error;
-  auto context = crypto::make_tls_client({.ca_file = certificate().certificate, .alpn = {"test"}}, error);
+  auto context = crypto::make_tls_client(options, error);
   EXPECT_TRUE(context) << error;
   return context;
+}
+
+std::string long_certificate_chain() {
+  static const std::string file = [] {
+    const Certificate& leaf = certificate();
+    const std::string chain = leaf.folder / "chain.pem";
+    std::ofstream out(chain);
+    out << std::ifstream(leaf.certificate).rdbuf();
+    for (int i = 0; i < kOthersInChain; ++i) {
+      const std::string name = "other" + std::to_string(i);
+      const std::string other = leaf.folder / (name + ".pem");
+      std::string error;
+      EXPECT_TRUE(crypto::make_self_signed(name, other, leaf.folder / (name + ".key"), error)) << error;
+      out << std::ifstream(other).rdbuf();
+    }
+    return chain;
+  }();
+  return file;
 }
 
 void seed_openssl(uint64_t seed) {
   certificate();  // made before, so that it does not depend on who came first
+  ticket_keys();
   seeded = Random::from_seed(seed);
   RAND_set_rand_method(&kSeeded);
 }

@@ -38,15 +38,17 @@ Scenario::Scenario(const ScenarioConfig& config)
     : config_(config), simulation_(config.seed), client_app_(client_options(config)), amplification_(config.server_ip) {
   if (config.real_tls) {
     seed_openssl(config.seed);
-    tls_client_ = make_real_tls_client();
-    tls_server_ = make_real_tls_server();
-  } else {
+    own_tls_client_ = make_real_tls_client();
+    own_tls_server_ = make_real_tls_server();
+  } else if (!config.tls_server) {
     test::TestTlsOptions options = config.tls;
     options.seed = config.seed * 2;
-    tls_client_ = make_test_tls(options);
+    own_tls_client_ = make_test_tls(options);
     ++options.seed;
-    tls_server_ = make_test_tls(options);
+    own_tls_server_ = make_test_tls(options);
   }
+  tls_client_ = config.tls_client ? config.tls_client : own_tls_client_.get();
+  tls_server_ = config.tls_server ? config.tls_server : own_tls_server_.get();
   simulation_.connect(config.client_ip, config.server_ip, config.to_server, config.to_client);
   if (!config.rebindings.empty()) {
     simulation_.set_nat(config.client_ip);
@@ -58,7 +60,8 @@ Scenario::Scenario(const ScenarioConfig& config)
   });
   simulation_.add_delivered_tap([this](const Datagram& datagram) { amplification_.delivered(datagram); });
 
-  HostConfig host{.ip = config.client_ip, .endpoint = config.client_endpoint, .tls_client = tls_client_.get()};
+  HostConfig host{.ip = config.client_ip, .endpoint = config.client_endpoint, .tls_client = tls_client_};
+  host.memory = config.memory;
   host.pool_packets = config.pool_packets;
   host.seed = config.seed * 10;
   client_ = std::make_unique<Host>(simulation_, host, std::vector<Application*>{&client_app_});
@@ -81,7 +84,7 @@ void Scenario::make_server(uint64_t seed) {
   HostConfig host{.ip = config_.server_ip, .workers = config_.server_workers, .endpoint = config_.server_endpoint};
   host.pool_packets = config_.pool_packets;
   host.identity = config_.server_identity;
-  host.tls_server = tls_server_.get();
+  host.tls_server = tls_server_;
   host.seed = seed;
   server_ = std::make_unique<Host>(simulation_, host, applications);
 }

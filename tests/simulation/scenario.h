@@ -48,6 +48,10 @@ struct ScenarioConfig {
   TransferOptions server;
   test::TestTlsOptions tls;
   bool real_tls = false;  // OpenSSL's, with random numbers from the seed
+  // In place of both; for many scenarios.
+  crypto::TlsContext* tls_client = nullptr;
+  crypto::TlsContext* tls_server = nullptr;
+  quic::ServerMemory* memory = nullptr;  // the client's
 };
 
 class Scenario {
@@ -91,8 +95,10 @@ class Scenario {
 
   const ScenarioConfig config_;
   Simulation simulation_;
-  std::unique_ptr<crypto::TlsContext> tls_client_;
-  std::unique_ptr<crypto::TlsContext> tls_server_;
+  std::unique_ptr<crypto::TlsContext> own_tls_client_;
+  std::unique_ptr<crypto::TlsContext> own_tls_server_;
+  crypto::TlsContext* tls_client_;
+  crypto::TlsContext* tls_server_;
   FileClient client_app_;
   std::vector<std::unique_ptr<FileServer>> server_apps_;
   std::unique_ptr<Host> client_;

@@ -83,6 +83,7 @@ class TestTlsSession : public crypto::TlsSession {
   }
 
   void start() override {}
+  bool choose_parameters(ChooseParameters choose) override { return choose_parameters_ = std::move(choose), true; }
 
   void provide(EncryptionLevel level, Bytes bytes) override {
     if (failed_) return;
@@ -152,6 +153,9 @@ class TestTlsSession : public crypto::TlsSession {
     return builder.finish();
   }
   Bytes own_parameters() const { return transport_parameters_; }
+  void choose_own_parameters(Bytes client) {
+    if (choose_parameters_ && !options_.omit_transport_parameters) transport_parameters_ = choose_parameters_(client);
+  }
 
   const TestTlsOptions options_;
   std::array<uint8_t, kNonceSize> nonce_;
@@ -164,6 +168,7 @@ class TestTlsSession : public crypto::TlsSession {
   };
 
   Text transport_parameters_;
+  ChooseParameters choose_parameters_;
   Text transcript_;
   Text inbox_;
   std::deque<Outgoing> outbox_;
@@ -202,6 +207,7 @@ class TestTlsServer : public TestTlsSession {
     if (parameters.empty()) return fail(kMissingExtension);
     receive(message);
     tell_parameters(parameters);
+    choose_own_parameters(parameters);
     answer();
     state_ = State::kFinished;
   }

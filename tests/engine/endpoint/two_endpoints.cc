@@ -39,6 +39,7 @@ Side::Side(const EndpointConfig& config, crypto::TlsContext* server, crypto::Tls
                             .shards = shards_,
                             .random = random_};
   services.stateless_reset_key.fill(secret);
+  services.token_secret.fill(secret);
   endpoint_ = std::make_unique<Endpoint>(config, services);
 }
 
@@ -94,6 +95,7 @@ void Side::take_events() {
       continue;
     }
     auto& bytes = received[event.stream];
+    if (event.early) early[event.stream] += event.length;
     if (event.length > 0) {
       bytes.insert(bytes.end(), event.data, event.data + event.length);
       const Command consume{
@@ -126,7 +128,16 @@ TwoEndpoints::TwoEndpoints(PairOptions options)
       server(options.server, options.real_server ? options.real_server : tls.get(), nullptr, options.seed + 1, 2) {}
 
 ConnectionHandle TwoEndpoints::connect(uint64_t cookie) {
-  return client.endpoint().connect({.path = kClientPath, .server_name = "server.test", .cookie = cookie}, now).value();
+  const ConnectOptions options{.path = client_path, .server_name = "server.test", .cookie = cookie, .memory = &memory};
+  return client.endpoint().connect(options, now).value();
+}
+
+ConnectionHandle TwoEndpoints::connect_and_open() {
+  const size_t before = server.opened.size();
+  const ConnectionHandle handle = connect();
+  EXPECT_TRUE(
+      run_until([&] { return std::ranges::count(client.opened, handle) > 0 && server.opened.size() > before; }));
+  return handle;
 }
 
 void TwoEndpoints::send(bool to_server, std::vector<Datagram> datagrams) {

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "crypto-offload/packet_protector.h"
 #include "engine/endpoint/endpoint.h"
+#include "engine/endpoint/server_memory.h"
 #include "flowsteer/connection_id_codec.h"
 #include "flowsteer/shard_map.h"
 #include "tests/engine/endpoint/tampering_protector.h"
@@ -61,6 +62,7 @@ class Side {
   std::vector<Event> events;                          // all but kData
   std::map<uint64_t, std::vector<uint8_t>> received;  // by stream
   std::map<uint64_t, bool> finished;
+  std::map<uint64_t, size_t> early;  // bytes of `received` that came as 0-RTT
   uint64_t released_bytes = 0;
   std::deque<OwnedChunk> chunks;
   bool consumes = true;
@@ -97,6 +99,8 @@ class TwoEndpoints {
   explicit TwoEndpoints(PairOptions options = {.client = small_config(), .server = small_config()});
 
   ConnectionHandle connect(uint64_t cookie = 7);
+  // One more connection, opened on both sides; the client's.
+  ConnectionHandle connect_and_open();
   // Until done() or for so long; whether it is done.
   bool run_until(const std::function<bool()>& done, Duration limit = Duration::seconds(10));
   void run_for(Duration time) {
@@ -117,6 +121,8 @@ class TwoEndpoints {
   std::vector<Datagram> sent_to_server;  // all that entered, while `record` is set
   std::vector<Datagram> sent_to_client;
   bool record = false;
+  ServerMemory memory;  // the client's
+  Path client_path = kClientPath;
 
  private:
   struct Arrival {

@@ -129,6 +129,7 @@ TEST(TransportParameters, OutOfBoundsAreErrors) {
                    "0d 29 7f000001 01bb 00000000000000000000000000000001 01bb 00 00112233445566778899aabbccddeeff"},
            // proves RFC 9000 7.4-3
            Refused{"a repeated parameter", "04 01 01 04 01 01"},
+           Refused{"a repeated one that is not known", "3f 01 01 3f 01 02"},
            Refused{"a repeated flag", "6ab2 00 6ab2 00"},
            Refused{"a value cut off", "04 02 01"},
            Refused{"a length cut off", "04"},
@@ -154,6 +155,17 @@ TEST(TransportParameters, SomeAreTheServersAlone) {
 }
 
 // proves RFC 9000 7.4.2-1
+// Comparing them all with each other must stay cheap.
+TEST(TransportParameters, AreNotThousands) {
+  TransportParameters read;
+  std::vector<uint8_t> bytes(129 * 5);
+  ByteWriter writer(bytes);
+  for (uint64_t i = 0; i < 128; ++i) writer.varint(0x10000 + i), writer.varint(0);
+  EXPECT_FALSE(decode_transport_parameters(writer.written(), Role::kServer, read));
+  writer.varint(0x20000), writer.varint(0);
+  EXPECT_TRUE(decode_transport_parameters(writer.written(), Role::kServer, read));
+}
+
 TEST(TransportParameters, UnknownOnesAreSkipped) {
   TransportParameters read;
   ASSERT_FALSE(decode(from_hex("1b 00 80004752 04 00000001 c0000000ff04de1b 02 4001 01 01 05"), Role::kClient, read));

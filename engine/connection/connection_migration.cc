@@ -1,0 +1,92 @@
+// A client that moves: from another address of its own, or to the one that its server prefers (RFC 9000 sections 9.2
+// and 9.6). The new path is tried first; the connection goes over to it once it has answered.
+#include "engine/connection/connection.h"
+#include "engine/endpoint/shard.h"
+
+namespace viaduct::quic {
+
+bool Connection::move_to(const Path& path, Instant now) {
+  // meets RFC 9000 9-1 9-2 18.2-3
+  const bool is_ready = role_ == Role::kClient && state_ == State::kOpen && handshake_confirmed_ && !has_candidate_;
+  // RFC 9000 section 18.2: what a server forbids is to come to the handshake's address from elsewhere.
+  const bool is_forbidden = peer_disables_migration_ && path.remote == server_address_;
+  // Section 9.5: a path of its own has a connection ID of its own.
+  if (!is_ready || is_forbidden || !remote_ids_.has_fresh()) return false;
+  candidate_ = {.path = path, .is_trusted = true, .challenge_due = true};
+  const Duration initial = kInitialRtt * 3;
+  candidate_.give_up_at = now + std::max(recovery_.probe_timeout(PacketSpace::kApplication), initial) * 3;
+  has_candidate_ = true;
+  want_send();
+  return true;
+}
+
+// Those that a server is known by: the handshake's, and the one it prefers (RFC 9000 section 9).
+bool Connection::is_servers(const SocketAddress& address) const {
+  return address == active_.path.remote || address == server_address_ ||
+         (has_candidate_ && address == candidate_.path.remote);
+}
+
+// The ID of the server's preferred address is another one of its (section 5.1.1).
+TransportError Connection::keep_preferred_id() {
+  const auto& preferred = handshake_->peer_parameters->preferred_address;
+  return preferred ? remote_ids_.on_new_id(1, 0, preferred->id.bytes(), preferred->token) : TransportError{};
+}
+
+// Section 9.6.1: of the families offered, the one in use.
+// meets RFC 9000 9.6.2-5 21.5.3-1
+void Connection::try_preferred_address(Instant now) {
+  const auto& preferred = handshake_->peer_parameters->preferred_address;
+  if (role_ == Role::kServer || !preferred || !shard_.config.follow_preferred_address) return;
+  const SocketAddress& address = active_.path.remote.ip.is_v4() ? preferred->v4 : preferred->v6;
+  if (address.port != 0) move_to({active_.path.local, address}, now);
+}
+
+// meets RFC 9000 9.5-1 9.6.1-3 9.6.2-1
+void Connection::go_over(Instant now) {
+  const Path from = active_.path;
+  has_candidate_ = false;
+  if (!remote_ids_.use_fresh()) return;
+  update_reset_token();
+  active_ = candidate_;
+  active_.on_validated();
+  shard_.stats.paths_changed.add();
+  // Section 9.4: the same hosts by other ports are the same path.
+  if (from.local.ip != active_.path.local.ip || from.remote.ip != active_.path.remote.ip) {
+    recovery_.on_path_change(now);
+    restart_mtu_discovery();
+  }
+  ping_due_ = true;  // the server follows what is more than a probe
+  want_send();
+}
+
+void Connection::on_candidate_timer(Instant now) {
+  if (!has_candidate_) return;
+  if (now >= candidate_.give_up_at) {
+    has_candidate_ = false;
+    shard_.stats.path_validations_failed.add();
+  } else if (now >= candidate_.retry_at) {
+    candidate_.retry_at = Instant::never();
+    candidate_.challenge_due = true;
+  }
+}
+
+// A server that prefers another address says so with an ID to be used there (RFC 9000 section 5.1.1).
+bool Connection::prepare_preferred_address() {
+  const EndpointConfig& config = shard_.config;
+  if (config.preferred_v4.port == 0 && config.preferred_v6.port == 0) return true;
+  const auto id = shard_.mint_id(*this);
+  if (!id) return false;
+  local_ids_.add_told(*id);
+  return true;
+}
+
+void Connection::offer_preferred_address(TransportParameters& own) const {
+  if (local_ids_.size() < 2) return;
+  const ConnectionId& id = local_ids_.begin()[1].id;
+  own.preferred_address = PreferredAddress{.v4 = shard_.config.preferred_v4,
+                                           .v6 = shard_.config.preferred_v6,
+                                           .id = id,
+                                           .token = shard_.own_tokens.token_for(id.bytes())};
+}
+
+}  // namespace viaduct::quic
