@@ -68,7 +68,7 @@ class Server(QuicConnectionProtocol):
             headers = dict(event.headers)
             self.paths[stream] = headers.get(b":path", b"/").decode()
             self.sums[stream] = [0, hashlib.sha256()]
-        elif isinstance(event, DataReceived):
+        elif isinstance(event, DataReceived) and stream in self.sums:  # an end that comes again is told again
             self.sums[stream][0] += len(event.data)
             self.sums[stream][1].update(event.data)
         if getattr(event, "stream_ended", False) and stream in self.paths:
