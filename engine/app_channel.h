@@ -19,7 +19,8 @@ struct ConnectionHandle {
 
 enum class EventType : uint8_t {
   kOpened,       // streams may be used: the handshake is complete, or 0-RTT goes ahead of it (early; kCompleted
-                 // follows). value: the cookie of connect(), or 0
+                 // follows). value: the cookie of connect(), or 0; length: the largest DATAGRAM frame, its head of up
+                 // to 5 bytes included, that the peer takes; 0: none
   kCompleted,    // after an early kOpened, the handshake is complete. early: what was sent before was received; where
                  // not, the engine sends it again
   kClosed,       // the last event of a connection; its writes were all released before. error, application_error
@@ -28,7 +29,8 @@ enum class EventType : uint8_t {
                  // and may be a copy of what somebody else sent before (RFC 9001 section 9.2)
   kReset,        // RESET_STREAM: no more data comes; error: the application's code
   kStopSending,  // STOP_SENDING: error; the engine resets the stream by itself, its writes come back as kReleased
-  kReleased,     // chunk, length: one kWrite is done with (acknowledged, or the stream or connection is gone)
+  kReleased,  // chunk, length, stream: one kWrite is done with (acknowledged, or the stream or connection is gone), or
+              // one kDatagram (sent, or dropped)
   kStreamLimit,  // value: how many streams of the kind of `stream` (its two low bits) may be opened in all
   kDatagram,     // RFC 9221: data, length; returned by kConsume
 };
@@ -52,15 +54,17 @@ struct alignas(64) Event {
 static_assert(sizeof(Event) == 64);
 
 enum class CommandType : uint8_t {
-  kWrite,        // append chunk[offset, offset + length) to the stream, then its end if fin. The first command for
-                 // the next unused stream id of ours opens that stream (ids of a kind are used in order); beyond
-                 // the peer's limit it waits. The chunk reference stays held until kReleased.
-  kReset,        // RESET_STREAM with error; unsent data is dropped, writes are released
+  kWrite,  // append chunk[offset, offset + length) to the stream, then its end if fin. The first command for
+           // the next unused stream id of ours opens that stream (ids of a kind are used in order); beyond
+           // the peer's limit it waits. The chunk reference stays held until kReleased.
+  kReset,  // RESET_STREAM with error; unsent data is dropped, writes are released. The first `length` bytes of the
+           // stream, of those written, are delivered all the same where the peer knows RESET_STREAM_AT
   kStopSending,  // STOP_SENDING with error; what still comes is discarded
   kConsume,      // the bytes of `token` were used: they may be freed and credited to flow control
   kClose,        // close the connection with the application error; kClosed follows
   kUpdateKeys,   // new 1-RTT keys as soon as the last update is over (RFC 9001 section 6)
-  kDatagram,     // RFC 9221: send chunk[offset, offset + length) once
+  kDatagram,  // RFC 9221: send chunk[offset, offset + length) once, in one packet; dropped where it does not fit one,
+              // or the peer takes none so large. stream: the application's own mark, which comes back with the chunk
 };
 
 struct alignas(64) Command {

@@ -145,7 +145,9 @@ void read_paths(TableReader& transport, quic::EndpointConfig& t) {
 }
 
 void read_transport(TableReader& transport, Config& config) {
-  static constexpr std::string_view kControllers[] = {"new-reno", "cubic"};
+  using enum quic::ControllerKind;
+  static constexpr std::string_view kControllers[] = {"new-reno", "cubic", "bbr"};
+  static constexpr quic::ControllerKind kKinds[] = {kNewReno, kCubic, kBbr};
   quic::EndpointConfig& t = config.transport;
   transport.number("max_connections", t.max_connections, 1, 1 << 22);
   transport.number("max_half_open", t.max_half_open, 1, 1 << 22);
@@ -162,8 +164,23 @@ void read_transport(TableReader& transport, Config& config) {
   read_versions(transport, t);
   read_paths(transport, t);
   transport.size("receive_slab", t.receive_slab_bytes, 1 << 16, 16 * kGiB);
-  if (const auto controller = transport.choice("congestion", kControllers))
-    t.congestion = *controller == 0 ? quic::ControllerKind::kNewReno : quic::ControllerKind::kCubic;
+  if (const auto controller = transport.choice("congestion", kControllers)) t.congestion = kKinds[*controller];
+}
+
+void read_qlog(TableReader& qlog, Config& config) {
+  static constexpr std::string_view kSchemas[] = {"0.3", "draft-13"};
+  qlog.text("directory", config.qlog.directory);
+  qlog.number("one_in", config.qlog.choice.one_in, 0, 1'000'000'000);
+  qlog.parsed("addresses", [&](const std::string& text) -> std::string {
+    const auto address = IpAddress::parse(text);
+    if (!address) return "expected an IP address";
+    config.qlog.choice.addresses.push_back(*address);
+    return {};
+  });
+  if (const auto schema = qlog.choice("schema", kSchemas)) config.qlog.schema = static_cast<quic::QlogSchema>(*schema);
+  qlog.number("ring", config.qlog.ring_slots, 256, 1 << 24);
+  qlog.number("max_open_files", config.qlog.max_open_files, 1, 65'536);
+  qlog.size("max_file", config.qlog.max_file_bytes, 1 << 12, 1024 * kGiB);
 }
 
 void read_log(TableReader& log, Config& config) {
@@ -213,6 +230,7 @@ void read_all(TableReader& top, Config& config) {
   top.require("content", "[content] with root");
   top.table("content", [&](TableReader& content) { read_content(content, config); });
   top.table("transport", [&](TableReader& transport) { read_transport(transport, config); });
+  top.table("qlog", [&](TableReader& qlog) { read_qlog(qlog, config); });
   top.table("log", [&](TableReader& log) { read_log(log, config); });
   top.table("eal", [&](TableReader& eal) { read_eal(eal, config); });
 }

@@ -8,6 +8,7 @@
 
 #include "apps/http3/server.h"
 #include "apps/origin/content_loader.h"
+#include "apps/origin/qlog_files.h"
 #include "apps/origin/site.h"
 #include "base/log.h"
 #include "base/worker_loop.h"
@@ -44,6 +45,8 @@ struct Config {
   SiteLimits site;
   http3::ServerLimits http;
   quic::EndpointConfig transport;
+
+  QlogConfig qlog;
 
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;

@@ -12,13 +12,14 @@ constexpr int kApplicationRounds = 4;
 
 quic::EndpointServices services(crypto::PacketProtector& protector, crypto::TlsContext& tls,
                                 flowsteer::ConnectionIdCodec& ids, const flowsteer::ShardMap& shards, unsigned worker,
-                                Random& random, const SharedState& shared, StageMeter& meter) {
+                                Random& random, quic::Tracer* tracer, const SharedState& shared, StageMeter& meter) {
   return {.protector = protector,
           .tls_server = &tls,
           .connection_ids = ids,
           .shards = shards,
           .shard = worker,
           .random = random,
+          .tracer = tracer,
           .stateless_reset_key = shared.stateless_reset_key,
           .meter = &meter,
           .token_secret = shared.token_secret};
@@ -60,15 +61,27 @@ OriginHandler::OriginHandler(const Config& config, SharedState& shared, ContentL
       connection_ids_(std::nullopt, shared.shard_secret, worker, config.workers, random_),
       chunks_(chunk_count(config), kHeadRoom),
       content_(loader, worker, remembered_files(config)),
+      tracer_(config.qlog.directory.empty()
+                  ? nullptr
+                  : std::make_unique<quic::Tracer>(config.qlog.choice, config.qlog.ring_slots)),
       endpoint_(config.transport,
-                services(*protector_, *tls_, connection_ids_, shards_, worker, random_, shared, meter)),
+                services(*protector_, *tls_, connection_ids_, shards_, worker, random_, tracer_.get(), shared, meter)),
       site_(config.site, content_, shared.wall),
       server_(config.http, endpoint_.channel(), chunks_, site_) {
   site_.serve_through(server_);
 }
 
+// What routers say of datagrams that were too large for them.
+void OriginHandler::take_path_mtu(Instant now) {
+  if (!port_) return;
+  while (const auto message = port_->take_path_mtu()) {
+    endpoint_.on_path_mtu(message->path, message->udp_payload, message->quoted_bytes(), now);
+  }
+}
+
 bool OriginHandler::step(Instant now) {
   shared_.tls->update(*tls_, certificates_seen_);
+  take_path_mtu(now);
   bool worked = endpoint_.step(now);
   follow_phase(now);
   for (int round = 0; round < kApplicationRounds; ++round) {

@@ -19,8 +19,10 @@
 #include "crypto-offload/packet_protector.h"
 #include "crypto-offload/tls_session.h"
 #include "engine/endpoint/endpoint.h"
+#include "engine/trace/tracer.h"
 #include "flowsteer/connection_id_codec.h"
 #include "flowsteer/shard_map.h"
+#include "pmd-glue/udp_port.h"
 
 namespace viaduct::origin {
 
@@ -46,6 +48,9 @@ class OriginHandler {
   OriginHandler(const OriginHandler&) = delete;
   OriginHandler& operator=(const OriginHandler&) = delete;
 
+  // Where path-MTU messages come from; before the first step. It outlives the handler.
+  void set_port(net::UdpPort& port) { port_ = &port; }
+
   unsigned owner_of(const Packet& packet) const { return shards_.owner_of_datagram(packet.bytes()); }
   void ingest(std::span<Packet*> packets, Instant now) { endpoint_.ingest(packets, now); }
   bool step(Instant now);
@@ -64,12 +69,15 @@ class OriginHandler {
   const ContentClient& content() const { return content_; }
   const ChunkPool& chunks() const { return chunks_; }
   const crypto::PacketProtector& protector() const { return *protector_; }
+  // What its watched connections say; null where none is to be watched. Its ring is the reader's.
+  quic::Tracer* tracer() const { return tracer_.get(); }
 
  private:
   OriginHandler(const Config& config, SharedState& shared, ContentLoader& loader, unsigned worker,
                 std::unique_ptr<crypto::TlsContext> tls, std::unique_ptr<crypto::PacketProtector> protector,
                 StageMeter& meter);
   void follow_phase(Instant now);
+  void take_path_mtu(Instant now);
 
   SharedState& shared_;
   StageMeter& meter_;
@@ -81,9 +89,11 @@ class OriginHandler {
   flowsteer::ConnectionIdCodec connection_ids_;
   ChunkPool chunks_;
   ContentClient content_;
+  std::unique_ptr<quic::Tracer> tracer_;
   quic::Endpoint endpoint_;
   Site site_;
   http3::Server server_;
+  net::UdpPort* port_ = nullptr;
   bool is_closing_ = false;
   std::atomic<bool> drained_{false};
   std::atomic<bool> empty_{false};

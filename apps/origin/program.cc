@@ -27,8 +27,8 @@ net::Placement plan_workers(const Config& config) {
 
 std::expected<std::unique_ptr<Program>, std::string> Program::start(const Config& config) {
   std::unique_ptr<Program> program(new Program(config));
-  for (auto step :
-       {&Program::open_device, &Program::make_handshake_workers, &Program::make_workers, &Program::start_workers}) {
+  for (auto step : {&Program::open_device, &Program::make_handshake_workers, &Program::make_workers,
+                    &Program::start_qlog, &Program::start_workers}) {
     std::string problem = (program.get()->*step)();
     if (!problem.empty()) return std::unexpected(std::move(problem));
   }
@@ -89,11 +89,22 @@ std::string Program::make_workers() {
     worker.meter = std::make_unique<StageMeter>();
     worker.handler = OriginHandler::make(config_, shared_, *loader_, i, std::move(tls), *worker.meter, error);
     if (!worker.handler) return error;
+    worker.handler->set_port(*worker.port);
     worker.loop = std::make_unique<WorkerLoop<net::UdpPort, OriginHandler>>(
         *worker.port, *worker.handler, *hand_off_, quiescence_,
         WorkerOptions{.worker = i, .idle_policy = config_.idle, .meter = worker.meter.get()});
     workers_.push_back(std::move(worker));
   }
+  return {};
+}
+
+std::string Program::start_qlog() {
+  if (config_.qlog.directory.empty()) return {};
+  std::vector<quic::Tracer*> tracers;
+  for (const Worker& worker : workers_) tracers.push_back(worker.handler->tracer());
+  qlog_ = std::make_unique<QlogFiles>(config_.qlog, std::move(tracers));
+  if (std::string problem = qlog_->check(); !problem.empty()) return problem;
+  qlog_->start();
   return {};
 }
 
@@ -111,6 +122,7 @@ void Program::run_thread(unsigned index) {
 }
 
 Program::~Program() {
+  qlog_.reset();
   if (!is_clean_) {
     // Somebody's writes still refer to chunks: what they belong to stays, the process ends anyway.
     for (Worker& worker : workers_) {
@@ -190,6 +202,10 @@ void Program::stop() {
   for (Worker& worker : workers_) worker.port->wake();
   if (handshake_pool_) handshake_pool_->wake();
   threads_.join();
+  if (qlog_) {
+    qlog_->stop();
+    if (qlog_->dropped() > 0) log_warning("origin", std::format("{} qlog events were dropped", qlog_->dropped()));
+  }
   for (Worker& worker : workers_) worker.loop->drain();
   loader_->stop();
   log_info("origin", is_clean_ ? "stopped" : "stopped with connections left");

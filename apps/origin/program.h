@@ -90,6 +90,7 @@ class Program {
   void tend();
   void reload();
   void tend_capture();
+  std::string start_qlog();
   void log_figures();
 
   Config config_;
@@ -100,6 +101,7 @@ class Program {
   std::unique_ptr<HandOff> hand_off_;
   Quiescence quiescence_;
   std::unique_ptr<crypto::HandshakePool> handshake_pool_;
+  std::unique_ptr<QlogFiles> qlog_;
   std::vector<Worker> workers_;
   std::atomic<bool> stop_{false};
   net::Workers threads_;

@@ -3,6 +3,7 @@
 
 #include <variant>
 
+#include "engine/congestion/bbr.h"
 #include "engine/congestion/controller.h"
 #include "engine/congestion/cubic.h"
 #include "engine/congestion/new_reno.h"
@@ -21,9 +22,10 @@ class AnyController {
   }
 
  private:
-  using State = std::variant<NewReno, Cubic>;
+  using State = std::variant<NewReno, Cubic, Bbr>;
   static State make(ControllerKind kind, uint64_t max_datagram_size) {
     if (kind == ControllerKind::kNewReno) return NewReno(max_datagram_size);
+    if (kind == ControllerKind::kBbr) return Bbr(max_datagram_size);
     return Cubic(max_datagram_size);
   }
 

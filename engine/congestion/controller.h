@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/instant.h"
+#include "engine/congestion/delivery.h"
 
 namespace viaduct::quic {
 
@@ -20,6 +21,18 @@ struct AckSample {
   Duration smoothed_rtt;
   Duration latest_rtt;         // zero: this ACK gave no sample
   uint64_t recent_flight = 0;  // the most bytes in flight at once within the last round trip or two
+  uint64_t in_flight = 0;      // bytes that still are
+  RateSample rate;             // only for who needs_rate()
+};
+
+// A packet that was declared lost, no probe of the path MTU.
+struct LostPacket {
+  Instant now;
+  uint64_t number = 0;      // within its space
+  uint64_t size = 0;        // bytes
+  uint64_t in_flight = 0;   // bytes, when it was sent
+  uint64_t lost_since = 0;  // bytes declared lost since then, its own included
+  bool app_limited = false;
 };
 
 // Windows are in bytes of UDP payload. Not told of packets whose loss says nothing about congestion.
@@ -34,6 +47,12 @@ class Controller {
   // Packets were lost, or reported as marked with CE; `sent_time` is of the last of them. Begins a recovery period,
   // unless that packet was sent before the present one began (RFC 9002 section 7.3.2). True if it did.
   virtual bool on_congestion_event(Instant sent_time, Instant now) = 0;
+  // The same, because routers have marked packets.
+  virtual bool on_ecn_congestion(Instant sent_time, Instant now) { return on_congestion_event(sent_time, now); }
+  // Each packet that is lost, before on_congestion_event().
+  virtual void on_packet_lost(const LostPacket&) {}
+  // Something is sent after nothing was in flight, because there was nothing to send.
+  virtual void on_restart_from_idle(Instant) {}
   // All that was sent over a long time was lost (RFC 9002 section 7.6.2).
   virtual void on_persistent_congestion() = 0;
   // Every loss that began the last recovery period has proved spurious: its reduction is taken back.
@@ -42,14 +61,20 @@ class Controller {
   virtual void set_max_datagram_size(uint64_t bytes) = 0;
 
   virtual uint64_t window() const = 0;
+  // Bytes per second; 0: the rate follows from window and round trip.
+  virtual double pacing_rate() const { return 0; }
+  // Whether AckSample::rate and on_packet_lost() mean something to it: they cost memory for each packet in flight.
+  virtual bool needs_rate() const { return false; }
+  // It sends less than it could, so that rates measured now are not the path's.
+  virtual bool holds_back() const { return false; }
   virtual bool in_slow_start() const = 0;
   // When the present recovery period began: packets sent until then belong to what caused it.
   virtual Instant recovery_start() const = 0;
 };
 
-enum class ControllerKind : uint8_t { kNewReno, kCubic };
+enum class ControllerKind : uint8_t { kNewReno, kCubic, kBbr };
 
-// "newreno", "cubic"; nothing for another name.
+// "newreno", "cubic", "bbr"; nothing for another name.
 std::optional<ControllerKind> controller_kind(std::string_view name);
 
 // RFC 9002 section 7.2.

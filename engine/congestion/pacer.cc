@@ -11,10 +11,16 @@ constexpr Duration kWakeTime = Duration::microseconds(100);  // worth of bytes t
 
 void Pacer::set_rate(uint64_t window, Duration smoothed_rtt, bool slow_start, Instant now) {
   const double gain = slow_start ? 2.0 : 1.25;
+  change_rate(gain * static_cast<double>(window) / static_cast<double>(smoothed_rtt.ns()), now);
+}
+
+void Pacer::set_bytes_per_second(double rate, Instant now) { change_rate(rate / 1e9, now); }
+
+void Pacer::change_rate(double bytes_per_ns, Instant now) {
   const bool first = bytes_per_ns_ == 0;
   credit_ = credit_at(now);
   filled_ = std::max(filled_, now);
-  bytes_per_ns_ = gain * static_cast<double>(window) / static_cast<double>(smoothed_rtt.ns());
+  bytes_per_ns_ = bytes_per_ns;
   if (first) credit_ = capacity();
 }
 

@@ -23,6 +23,9 @@ class Pacer {
   // The rate is 1.25 windows per smoothed round trip, 2 in slow start.
   void set_rate(uint64_t window, Duration smoothed_rtt, bool slow_start, Instant now);
 
+  // A rate of the controller's own.
+  void set_bytes_per_second(double rate, Instant now);
+
   // Whether a packet may be sent now.
   bool may_send(Instant now) const {
     return bytes_per_ns_ == 0 || credit_at(now) >= static_cast<double>(max_datagram_size_);
@@ -37,6 +40,7 @@ class Pacer {
   double rate() const { return bytes_per_ns_ * 1e9; }
 
  private:
+  void change_rate(double bytes_per_ns, Instant now);
   double capacity() const;
   double credit_at(Instant now) const;
 

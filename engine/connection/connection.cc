@@ -11,11 +11,15 @@ StreamLimits limits_of(const EndpointConfig& config) {
           .stream_window = config.stream_window,
           .max_stream_window = config.stream_window,
           .max_streams_bidi = config.max_streams_bidi,
-          .max_streams_uni = config.max_streams_uni};
+          .max_streams_uni = config.max_streams_uni,
+          .max_waiting_streams = config.max_waiting_streams};
 }
 
 RecoveryConfig recovery_of(const EndpointConfig& config, Role role) {
-  return {.server = role == Role::kServer, .controller = config.congestion, .max_datagram_size = kMinInitialDatagram};
+  return {.server = role == Role::kServer,
+          .controller = config.congestion,
+          .max_datagram_size = kMinInitialDatagram,
+          .ecn = config.ecn};
 }
 
 }  // namespace
@@ -48,10 +52,15 @@ Connection::Connection(Shard& shard, const ConnectionStart& start, Instant now)
   local_ids_.start(start.local_id);
   remote_ids_.start(start.remote_id);
   keys_.set_update_interval(shard.config.key_update_after);
+  mtu_.start(kMinInitialDatagram, kMinInitialDatagram);
 }
 
 Connection::~Connection() {
   stop_being_half_open();
+  forget_datagrams();
+  while (OutgoingDatagram* datagram = datagrams_.released.pop_front()) {
+    shard_.datagrams_out.release(shard_.datagrams_out.handle_of(*datagram));
+  }
   if (!handshake_) return;
   release_deferred();
   shard_.handshakes.release(handshake_handle_);
@@ -69,6 +78,7 @@ bool Connection::start(ConnectionHandle handle, const ConnectionStart& start, Le
     handshake_->peer_scid = start.remote_id;
     handshake_->peer_scid_known = true;
   }
+  trace_started(now);
   schedule(now);
   return true;
 }

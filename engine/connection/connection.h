@@ -16,16 +16,21 @@
 #include "base/spsc_ring.h"
 #include "base/timing_wheel.h"
 #include "engine/app_channel.h"
+#include "engine/connection/datagram_queue.h"
 #include "engine/connection/handshake.h"
 #include "engine/connection/local_ids.h"
+#include "engine/connection/mtu_search.h"
 #include "engine/connection/packet_keys.h"
 #include "engine/connection/path_state.h"
 #include "engine/connection/remote_ids.h"
 #include "engine/connection/seal_batch.h"
+#include "engine/recovery/ack_frequency.h"
 #include "engine/recovery/ack_policy.h"
 #include "engine/recovery/ack_ranges.h"
 #include "engine/recovery/recovery.h"
+#include "engine/recovery/skip_policy.h"
 #include "engine/stream/stream_set.h"
+#include "engine/trace/trace_event.h"
 #include "engine/wire/frames.h"
 
 namespace viaduct::quic {
@@ -46,7 +51,7 @@ struct OpenedPacket {
   uint64_t number = 0;
   Bytes payload;
   Bytes dcid;
-  const Packet* datagram = nullptr;
+  Packet* datagram = nullptr;
 };
 
 // What became of the packets of one datagram.
@@ -122,6 +127,8 @@ class Connection final : public ListNode<ConnectionsToSend>,
                       DatagramOutcome& outcome);
   void on_open_failed(Instant now, DatagramOutcome& outcome);
   void on_stateless_reset(Instant now);
+  // A router says that a datagram of ours was too large for the path; quoted: its first bytes. Whether it was ours.
+  bool on_path_mtu(const Path& path, size_t udp_payload, Bytes quoted);
 
   // --- packets out ---
 
@@ -137,6 +144,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   // False where it must be repeated later, for want of memory.
   bool execute(const Command& command, Instant now);
   void on_consumed(const Consumed& consumed);
+  void on_datagram_consumed() { --datagrams_.held; }
   // Puts events into the ring while there is room; false where some remain.
   bool deliver_events(SpscRing<Event>& events);
   void on_timer(Instant now);
@@ -155,6 +163,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   bool is_finished() const { return state_ == State::kGone && !has_events(); }
   const LocalIds& local_ids() const { return local_ids_; }
   const Path& path() const { return active_.path; }
+  size_t mtu() const { return mtu_.current(); }  // bytes of UDP payload
   const Recovery& recovery() const { return recovery_; }
 
  private:
@@ -212,6 +221,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   FrameOutcome apply_stream_frame(const Frame& frame);
   TransportError apply_ack(const AckFrame& frame, PacketSpace space, Instant now);
   FrameOutcome apply_crypto(const CryptoFrame& frame, PacketSpace space);
+  TransportError apply_ack_frequency(const AckFrequencyFrame& frame);
   TransportError apply_new_connection_id(const NewConnectionIdFrame& frame);
   TransportError apply_retire_connection_id(const RetireConnectionIdFrame& frame, const OpenedPacket& packet);
   TransportError apply_handshake_done(Instant now);
@@ -273,15 +283,16 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void write_eliciting(PacketPart& part, PacketSpace space, Instant now);
   void write_crypto_frames(PacketPart& part, PacketSpace space);
   void write_connection_frames(PacketPart& part, Instant now);
+  void write_ack_frequency_request(PacketPart& part);
   void write_streams(PacketPart& part, Instant now);
   void finish_datagram(std::span<PacketPart> parts, DatagramPlan& plan, PathState& path, Instant now);
   static void pad_datagram(PacketPart& last, DatagramPlan& plan, size_t size);
-  void commit_part(PacketPart& part, SealBatch& batch, Instant now);
+  void commit_part(PacketPart& part, DatagramPlan& plan, Instant now);
 
   // connection_mtu.cc
   bool build_mtu_probe(Packet& packet, SealBatch& batch, Instant now);
   void on_mtu_probe_acked(size_t size);
-  void on_mtu_probe_lost(size_t size);
+  void on_mtu_fell();
   void restart_mtu_discovery();
 
   // connection_close.cc
@@ -293,11 +304,29 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void answer_while_closing(Instant now);
   Duration drain_time() const;
 
+  // connection_datagrams.cc
+  FrameOutcome apply_datagram(const DatagramFrame& frame, const OpenedPacket& packet);
+  bool next_datagram_event(Event& event);
+  bool send_datagram(const Command& command);
+  void release_datagram(OutgoingDatagram& datagram);
+  void write_datagrams(PacketPart& part);
+  void forget_datagrams();
+
   // connection_events.cc
   bool has_events() const;
   bool next_event(Event& event);
   void want_tell();
   void want_send();
+
+  // connection_trace.cc; all but the first only where trace_ is not 0
+  void trace_started(Instant now);
+  void trace(TraceEvent event, Instant now);
+  void trace_parameters(const TransportParameters& peer, Instant now);
+  void trace_sent(const PacketPart& part, Instant now);
+  void trace_frame(const Frame& frame, Instant now);
+  void trace_received(const OpenedPacket& packet, Instant now);
+  void trace_metrics(Instant now);
+  void trace_lost(PacketSpace space, uint64_t number);
 
   // connection_timers.cc
   void schedule(Instant now);
@@ -328,10 +357,14 @@ class Connection final : public ListNode<ConnectionsToSend>,
   std::array<AckPolicy, kPacketSpaces> ack_policies_;
   std::array<EcnCounts, kPacketSpaces> ecn_{};
   StreamSet streams_;
+  DatagramQueue datagrams_;
   Recovery recovery_;
+  SkipPolicy skips_;
+  uint64_t trace_ = 0;  // the number that its log knows it by; 0: it is not watched
+  Instant trace_time_;  // of the last acknowledgement or timeout, which losses come from
 
   // --- sending ---
-  size_t mtu_ = kMinInitialDatagram;
+  MtuSearch mtu_;
   Instant pacing_deadline_ = Instant::never();
   bool handshake_done_due_ = false;
   bool token_due_ = false;
@@ -367,10 +400,9 @@ class Connection final : public ListNode<ConnectionsToSend>,
   SocketAddress server_address_;  // client: of the handshake
   PathResponses responses_;
 
-  // --- MTU discovery ---
-  size_t probe_size_ = 0;  // 0: none to be made
-  uint8_t probe_failures_ = 0;
-  bool probe_in_flight_ = false;
+  // --- acknowledgement frequency ---
+  AckFrequencyRequest ack_request_;
+  uint64_t ack_frequency_next_ = 0;  // the lowest sequence number of ACK_FREQUENCY that is news
 
   // --- the peer's parameters ---
   uint64_t peer_ack_delay_exponent_ = 3;

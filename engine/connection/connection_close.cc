@@ -20,6 +20,7 @@ void Connection::close(const TransportError& error, Instant now) {
 void Connection::begin_closing(const CloseReason& reason, Instant now) {
   if (state_ != State::kOpen) return;
   state_ = State::kClosing;
+  if (trace_) trace({.type = TraceType::kClosed, .flag = reason.application, .values = {reason.error}}, now);
   close_due_ = true;
   close_deadline_ = now + drain_time();
   forget_streams(reason);
@@ -30,6 +31,7 @@ void Connection::begin_closing(const CloseReason& reason, Instant now) {
 void Connection::begin_draining(const CloseReason& reason, Instant now) {
   if (state_ != State::kOpen && state_ != State::kClosing) return;
   if (state_ == State::kOpen) {
+    if (trace_) trace({.type = TraceType::kClosed, .flag = reason.application, .values = {reason.error}}, now);
     close_deadline_ = now + drain_time();
     forget_streams(reason);
   }
@@ -51,13 +53,15 @@ void Connection::on_stateless_reset(Instant now) {
 void Connection::forget_streams(const CloseReason& reason) {
   close_reason_ = reason;
   streams_.close();
+  forget_datagrams();
   closed_event_ = role_ == Role::kClient || opened_event_ || was_opened_;
   want_tell();
 }
 
 // meets RFC 9000 10.2-3
-void Connection::become_gone(Instant) {
+void Connection::become_gone(Instant now) {
   state_ = State::kGone;
+  if (trace_) trace({.type = TraceType::kGone}, now);
   shard_.wheel.cancel(*this);
   for (const LocalIds::Id& id : local_ids_) shard_.forget_id(id.id);
   if (role_ == Role::kServer) shard_.forget_id(initial_dcid_);
@@ -85,7 +89,7 @@ bool Connection::build_close(Packet& packet, SealBatch& batch, Instant now) {
   if (!close_due_) return false;
   close_due_ = false;
   close_sent_ = now;
-  DatagramPlan plan{packet, batch, datagram_limit(packet, active_, mtu_)};
+  DatagramPlan plan{packet, batch, datagram_limit(packet, active_, mtu_.current())};
   auto& parts = shard_.parts;
   size_t count = 0;
   for (const PacketSpace space : kAllPacketSpaces) {

@@ -22,7 +22,7 @@ bool Connection::execute(const Command& command, Instant now) {
       }
       break;
     case CommandType::kReset:
-      streams_.reset(command.stream, command.error);
+      streams_.reset(command.stream, command.error, command.length);
       break;
     case CommandType::kStopSending:
       streams_.stop_sending(command.stream, command.error);
@@ -31,9 +31,8 @@ bool Connection::execute(const Command& command, Instant now) {
       begin_closing({command.error, true, 0, {}}, now);
       break;
     case CommandType::kDatagram:
-      // The extension was not negotiated.
-      shard_.stats.commands_ignored.add();
-      return command.chunk == nullptr || shard_.return_chunk(command);
+      if (!send_datagram(command)) return false;
+      break;
     case CommandType::kUpdateKeys:
       keys_.ask_for_update();
       break;
@@ -52,7 +51,8 @@ void Connection::on_consumed(const Consumed& consumed) {
 }
 
 bool Connection::has_events() const {
-  return opened_event_ || completed_event_ || closed_event_ || streams_.has_events();
+  return opened_event_ || completed_event_ || closed_event_ || streams_.has_events() || !datagrams_.arrived.empty() ||
+         !datagrams_.released.empty();
 }
 
 bool Connection::next_event(Event& event) {
@@ -63,6 +63,7 @@ bool Connection::next_event(Event& event) {
     event.type = EventType::kOpened;
     event.value = cookie_;
     event.early = is_early_;
+    event.length = static_cast<uint32_t>(std::min<uint64_t>(datagrams_.peer_limit, 65'535));
     return true;
   }
   if (completed_event_) {
@@ -71,6 +72,7 @@ bool Connection::next_event(Event& event) {
     event.early = role_ == Role::kServer || early_taken_;
     return true;
   }
+  if (next_datagram_event(event)) return true;
   if (streams_.next_event(event)) {
     event.early = role_ == Role::kServer && !handshake_complete_;
     return true;

@@ -4,8 +4,10 @@
 
 namespace viaduct::quic {
 
-void Connection::packet_acked(PacketSpace space, uint64_t, const SentPacket&, std::span<const SentFrame> frames) {
+void Connection::packet_acked(PacketSpace space, uint64_t, const SentPacket& packet,
+                              std::span<const SentFrame> frames) {
   shard_.stats.packets_acknowledged.add();
+  if (!packet.mtu_probe) mtu_.on_acked(packet.size, packet.sent_time);
   for (const SentFrame& frame : frames) {
     switch (frame.type) {
       case SentFrameType::kAck:
@@ -29,11 +31,17 @@ void Connection::packet_acked(PacketSpace space, uint64_t, const SentPacket&, st
   if (handshake_ && handshake_confirmed_) drop_handshake_state();
 }
 
-void Connection::packet_lost(PacketSpace space, uint64_t, const SentPacket&, std::span<const SentFrame> frames) {
+void Connection::packet_lost(PacketSpace space, uint64_t number, const SentPacket& packet,
+                             std::span<const SentFrame> frames) {
   shard_.stats.packets_lost.add();
+  if (trace_) trace_lost(space, number);
   on_frames_lost(space, frames);
+  if (!packet.mtu_probe) {
+    if (space == PacketSpace::kApplication && mtu_.on_lost(packet.size, packet.sent_time)) on_mtu_fell();
+    return;
+  }
   for (const SentFrame& frame : frames) {
-    if (frame.type == SentFrameType::kMtuProbe) on_mtu_probe_lost(frame.length);
+    if (frame.type == SentFrameType::kMtuProbe) mtu_.on_probe_lost(frame.length);
   }
 }
 
@@ -60,6 +68,9 @@ void Connection::on_frames_lost(PacketSpace space, std::span<const SentFrame> fr
         break;
       case SentFrameType::kRetireConnectionId:
         remote_ids_.on_retirement_lost(frame.offset);
+        break;
+      case SentFrameType::kAckFrequency:
+        ack_request_.on_lost(frame.offset);
         break;
       default:
         streams_.on_lost(frame);

@@ -21,6 +21,7 @@ TransportError Connection::apply_frames(const OpenedPacket& packet, PacketSpace 
   Frame frame;
   while (!payload.empty()) {
     if (auto error = parse_frame(payload, packet.type, peer_of(role_), frame)) return error;
+    if (trace_) trace_frame(frame, now);
     summary.ack_eliciting |= is_ack_eliciting(frame.type);
     summary.probing &= is_probing(frame.type);
     const FrameOutcome outcome = apply(frame, packet, space, now);
@@ -29,8 +30,9 @@ TransportError Connection::apply_frames(const OpenedPacket& packet, PacketSpace 
       summary.no_room = true;
       return {};
     }
-    if (state_ != State::kOpen) return {};
+    if (state_ != State::kOpen) break;
   }
+  if (trace_) trace_received(packet, now);
   return {};
 }
 
@@ -65,7 +67,12 @@ FrameOutcome Connection::apply(const Frame& frame, const OpenedPacket& packet, P
     case FrameType::kHandshakeDone:
       return apply_handshake_done(now);
     case FrameType::kDatagram:
-      return violation(frame.type, "DATAGRAM was not offered");  // RFC 9221 section 3
+      return apply_datagram(frame.datagram, packet);
+    case FrameType::kAckFrequency:
+      return apply_ack_frequency(frame.ack_frequency);
+    case FrameType::kImmediateAck:
+      ack_policies_[index_of(space)].ask_at_once(now);
+      return {};
     case FrameType::kStream:
       expect_more(now);
       return apply_stream_frame(frame);
@@ -113,8 +120,12 @@ TransportError Connection::apply_ack(const AckFrame& frame, PacketSpace space, I
   constexpr uint64_t kMaxDelay = uint64_t{3600} * 1000 * 1000;
   const uint64_t exponent = space == PacketSpace::kApplication ? peer_ack_delay_exponent_ : 3;
   const uint64_t delay = std::min(frame.delay, kMaxDelay >> exponent) << exponent;
-  const AckReport report{std::span(ranges).first(count), Duration::microseconds(static_cast<int64_t>(delay))};
+  const AckReport report{std::span(ranges).first(count), Duration::microseconds(static_cast<int64_t>(delay)),
+                         frame.has_ecn ? &frame.ecn : nullptr};
+  trace_time_ = now;
   const auto error = recovery_.on_ack(space, report, now, *this);
+  if (trace_) trace_metrics(now);
+  if (error) shard_.stats.acks_refused.add();
   // RFC 9001 section 4.1.2 lets a client take this for a HANDSHAKE_DONE that was lost, and so probe with 1-RTT packets.
   const bool shows_completion =
       space == PacketSpace::kApplication && recovery_.largest_acked(space) != Recovery::kNoneAcked;
@@ -134,6 +145,22 @@ FrameOutcome Connection::apply_crypto(const CryptoFrame& frame, PacketSpace spac
   FrameOutcome outcome = handshake_->stream(space).on_frame(frame);
   shard_.want_tls(*this);
   return outcome;
+}
+
+// draft-ietf-quic-ack-frequency section 4.
+TransportError Connection::apply_ack_frequency(const AckFrequencyFrame& frame) {
+  constexpr uint64_t kDelayLimit = (uint64_t{1} << 14) * 1000;  // microseconds
+  if (frame.max_delay_us >= kDelayLimit ||
+      frame.max_delay_us < static_cast<uint64_t>(shard_.config.min_ack_delay.us())) {
+    return violation(FrameType::kAckFrequency, "ACK_FREQUENCY with a delay that was not offered");
+  }
+  if (frame.sequence < ack_frequency_next_) return {};
+  ack_frequency_next_ = frame.sequence + 1;
+  AckPolicy& policy = ack_policies_[index_of(PacketSpace::kApplication)];
+  policy.set_threshold(static_cast<uint32_t>(std::min<uint64_t>(frame.threshold, 1 << 16) + 1));
+  policy.set_max_ack_delay(Duration::microseconds(static_cast<int64_t>(frame.max_delay_us)));
+  policy.set_reordering(frame.reordering);
+  return {};
 }
 
 TransportError Connection::apply_new_connection_id(const NewConnectionIdFrame& frame) {

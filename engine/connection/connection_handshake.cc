@@ -155,6 +155,7 @@ void Connection::on_handshake_complete(Instant now) {
   shard_.stats.handshakes_completed.add();
   adopt_peer_parameters();
   if (auto error = keep_preferred_id()) return close(error, now);
+  if (trace_) trace_parameters(*handshake_->peer_parameters, now);
   opened_event_ |= !is_early_;
   want_tell();
   // RFC 9001 section 4.1.2: complete at the server is confirmed.
@@ -192,6 +193,10 @@ void Connection::adopt_peer_parameters() {
   recovery_.set_peer_max_ack_delay(Duration::milliseconds(static_cast<int64_t>(peer.max_ack_delay)));
   peer_ack_delay_exponent_ = peer.ack_delay_exponent;
   greases_bit_ = shard_.config.grease_quic_bit && peer.grease_quic_bit;
+  datagrams_.peer_limit = peer.max_datagram_frame_size;
+  if (peer.min_ack_delay) {
+    ack_request_.set_peer_minimum(Duration::microseconds(static_cast<int64_t>(*peer.min_ack_delay)));
+  }
   peer_max_payload_ = static_cast<size_t>(std::min<uint64_t>(peer.max_udp_payload_size, 65527));
   if (peer.max_idle_timeout > 0) {
     const auto theirs =

@@ -13,6 +13,7 @@ constexpr size_t kMinPayloadRoom = 24;
 // Stream bytes below this are copied beside their frame's header: a span of their own would cost the cipher more.
 constexpr size_t kCopyBelow = 128;
 constexpr unsigned kAckDelayExponent = 3;  // ours, as announced
+constexpr size_t kLargestAckFrequency = 2 + 4 * 8;
 // While the pool of packet records is used up, a connection looks again so much later.
 constexpr Duration kRecordRetry = Duration::milliseconds(5);
 
@@ -29,13 +30,17 @@ bool Connection::build(Packet& packet, SealBatch& batch, Instant now) {
   if (state_ == State::kClosing) return build_close(packet, batch, now);
   if (state_ != State::kOpen) return false;
   if (build_path_packet(packet, batch, now) || build_mtu_probe(packet, batch, now)) return true;
-  DatagramPlan plan{packet, batch, datagram_limit(packet, active_, mtu_)};
+  DatagramPlan plan{packet, batch, datagram_limit(packet, active_, mtu_.current())};
   auto& parts = shard_.parts;
   size_t count = 0;
   for (const PacketSpace space : kAllPacketSpaces) {
     if (can_write(space) && build_part(parts[count], plan, space, now)) ++count;
   }
-  if (count == 0) return false;
+  if (count == 0) {
+    const bool could_send = can_write(PacketSpace::kApplication) && recovery_.may_send(mtu_.current(), now);
+    if (could_send && !has_eliciting(PacketSpace::kApplication)) recovery_.on_nothing_to_send();
+    return false;
+  }
   finish_datagram(std::span(parts).first(count), plan, active_, now);
   return true;
 }
@@ -90,7 +95,7 @@ bool Connection::has_eliciting(PacketSpace space) const {
   if (space != PacketSpace::kApplication) return false;
   uint64_t sequence;
   return streams_.has_data() || streams_.has_control() || ping_due_ || handshake_done_due_ || token_due_ ||
-         local_ids_.has_announcement() || remote_ids_.next_to_retire(sequence);
+         !datagrams_.waiting.empty() || local_ids_.has_announcement() || remote_ids_.next_to_retire(sequence);
 }
 
 bool Connection::build_part(PacketPart& part, DatagramPlan& plan, PacketSpace space, Instant now) {
@@ -113,6 +118,9 @@ bool Connection::build_part(PacketPart& part, DatagramPlan& plan, PacketSpace sp
 }
 
 bool Connection::begin_part(PacketPart& part, const DatagramPlan& plan, PacketSpace space) {
+  if (space == PacketSpace::kApplication && skips_.due(recovery_.next_packet_number(space), shard_.services.random)) {
+    recovery_.skip_packet_number(space);
+  }
   part.space = space;
   part.number = recovery_.next_packet_number(space);
   part.frame_count = 0;
@@ -161,7 +169,7 @@ void Connection::write_ack_frame(PacketPart& part, PacketSpace space, Instant no
   const bool marked = ecn != EcnCounts{};
   if (!write_ack(part.payload.writer, received, delay >> kAckDelayExponent, marked ? &ecn : nullptr)) return;
   part.record({.offset = received.largest(), .type = SentFrameType::kAck});
-  ack_policies_[index_of(space)].on_ack_sent();
+  ack_policies_[index_of(space)].on_ack_sent(received.largest());
 }
 
 // meets RFC 9000 12.5-2
@@ -171,6 +179,8 @@ void Connection::write_eliciting(PacketPart& part, PacketSpace space, Instant no
   if (handshake_) write_crypto_frames(part, space);
   if (space == PacketSpace::kApplication) {
     write_connection_frames(part, now);
+    write_ack_frequency_request(part);
+    write_datagrams(part);
     write_streams(part, now);
   }
   // RFC 9002 section 6.2.4: a probe with nothing to say is a PING.
@@ -218,6 +228,19 @@ void Connection::write_connection_frames(PacketPart& part, Instant now) {
   }
 }
 
+// A large window is acknowledged in larger steps, where the peer offers that.
+void Connection::write_ack_frequency_request(PacketPart& part) {
+  const Duration rtt = recovery_.rtt().smoothed();
+  const uint64_t packets = recovery_.controller().window() / mtu_.current();
+  const bool wants = handshake_confirmed_ && ack_request_.wants(packets, rtt);
+  if (!wants || part.is_full() || part.payload.writer.remaining() < kLargestAckFrequency) return;
+  const AckFrequencyFrame frame = ack_request_.next(packets, rtt);
+  write_ack_frequency(part.payload.writer, frame);
+  part.record_eliciting({.offset = frame.sequence, .type = SentFrameType::kAckFrequency});
+  // The probe timeout counts on the longest delay that may be in force.
+  recovery_.set_peer_max_ack_delay(std::max(recovery_.peer_max_ack_delay(), ack_request_.requested()));
+}
+
 void Connection::write_streams(PacketPart& part, Instant now) {
   PayloadWriter& payload = part.payload;
   SentFrame record;
@@ -246,8 +269,11 @@ void Connection::finish_datagram(std::span<PacketPart> parts, DatagramPlan& plan
   // meets RFC 9001 9.3-1
   const bool must_fill = first.space == PacketSpace::kInitial && (role_ == Role::kClient || first.ack_eliciting);
   if (must_fill && plan.used < kMinInitialDatagram) pad_datagram(parts.back(), plan, kMinInitialDatagram);
+  // RFC 9000 section 13.4: marks count for a packet number space and a path.
+  const bool mark = first.space == PacketSpace::kApplication && &path == &active_ && recovery_.marks_ecn();
+  plan.packet.ecn = mark ? Ecn::kEct0 : Ecn::kNotEct;
   for (PacketPart& part : parts) {
-    commit_part(part, plan.batch, now);
+    commit_part(part, plan, now);
     // RFC 9001 section 4.9.1. The packets of the batch still need the keys.
     // meets RFC 9001 4.9.1-1 4.9.1-2
     if (role_ == Role::kClient && part.space == PacketSpace::kHandshake) discard_initial_due_ = true;
@@ -255,9 +281,8 @@ void Connection::finish_datagram(std::span<PacketPart> parts, DatagramPlan& plan
   plan.batch.use_scratch(plan.scratch_used);
   plan.packet.length = static_cast<uint16_t>(plan.used);
   plan.packet.path = path.path;
-  plan.packet.ecn = Ecn::kNotEct;
   path.sent += plan.used;
-  if (&path == &active_ && !active_.validated) check_amplification_limit(now, mtu_);
+  if (&path == &active_ && !active_.validated) check_amplification_limit(now, mtu_.current());
 }
 
 void Connection::pad_datagram(PacketPart& last, DatagramPlan& plan, size_t size) {
@@ -268,13 +293,16 @@ void Connection::pad_datagram(PacketPart& last, DatagramPlan& plan, size_t size)
   plan.scratch_used += missing;
 }
 
-void Connection::commit_part(PacketPart& part, SealBatch& batch, Instant now) {
+void Connection::commit_part(PacketPart& part, DatagramPlan& plan, Instant now) {
+  SealBatch& batch = plan.batch;
   const SentPacket sent{.sent_time = now,
                         .size = static_cast<uint32_t>(part.size()),
                         .ack_eliciting = part.ack_eliciting,
                         .in_flight = part.ack_eliciting || part.padded,
-                        .mtu_probe = part.mtu_probe};
+                        .mtu_probe = part.mtu_probe,
+                        .ecn = plan.packet.ecn};
   recovery_.on_packet_sent(part.space, sent, std::span(part.frames).first(part.frame_count));
+  if (trace_) trace_sent(part, now);
   if (part.ack_eliciting && !eliciting_since_receipt_) {
     eliciting_since_receipt_ = true;
     idle_from_ = now;  // RFC 9000 section 10.1

@@ -85,9 +85,11 @@ void Connection::on_timer(Instant now) {
   }
   if (now >= recovery_.deadline()) {
     const unsigned before = recovery_.pto_count();
+    trace_time_ = now;
     recovery_.on_timeout(now, *this);
     if (recovery_.pto_count() > before) {
       shard_.stats.probes_sent.add();
+      if (mtu_.on_timeouts(recovery_.pto_count())) on_mtu_fell();
       // A client that waits for HANDSHAKE_DONE probes with Handshake packets, for which its server may have no keys any
       // more: something that it can read goes along (RFC 9002 section 6.2.4).
       ping_due_ |= role_ == Role::kClient && handshake_complete_ && !handshake_confirmed_;

@@ -32,6 +32,9 @@ TransportParameters offered_parameters(const EndpointConfig& config) {
   own.initial_max_streams_uni = config.max_streams_uni;
   own.max_ack_delay = static_cast<uint64_t>(config.max_ack_delay.ms());
   own.active_connection_id_limit = config.active_connection_ids;
+  own.max_datagram_frame_size = config.max_datagram_frame_size;
+  own.reset_stream_at = true;
+  own.min_ack_delay = static_cast<uint64_t>(config.min_ack_delay.us());
   own.grease_quic_bit = config.grease_quic_bit;
   return own;
 }

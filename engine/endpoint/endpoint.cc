@@ -20,6 +20,9 @@ std::optional<ConnectionHandle> Endpoint::connect(const ConnectOptions& options,
 bool Endpoint::move(ConnectionHandle connection, const SocketAddress& local, Instant now) {
   return shard_->move(connection, local, now);
 }
+bool Endpoint::on_path_mtu(const Path& path, size_t udp_payload, Bytes quoted, Instant now) {
+  return shard_->on_path_mtu(path, udp_payload, quoted, now);
+}
 AppChannel& Endpoint::channel() { return shard_->channel; }
 
 void Endpoint::shut_down(Instant now) { shard_->shut_down(now); }

@@ -60,6 +60,11 @@ class Endpoint {
   // where it cannot: the handshake is not confirmed, the server forbids it or has given no connection ID for it, or
   // another path is being tried.
   bool move(ConnectionHandle connection, const SocketAddress& local, Instant now);
+  // A router's claim that a datagram of ours was too large for the path: how many bytes of UDP payload would fit, and
+  // the first bytes of the datagram's payload as it quotes them. Nobody vouches for it: it is believed only of a
+  // connection whose ID is quoted (RFC 9000 section 14.2.1). Whether it was; no more than a few are looked at in a
+  // second.
+  bool on_path_mtu(const Path& path, size_t udp_payload, Bytes quoted, Instant now);
   // The application's side.
   AppChannel& channel();
 

@@ -26,6 +26,7 @@ class ShardMap;
 
 namespace viaduct::quic {
 
+class Tracer;
 // When a server makes clients prove their address before it keeps state for them (RFC 9000 section 8.1.2).
 enum class RetryPolicy : uint8_t { kNever, kUnderLoad, kAlways };
 
@@ -40,7 +41,10 @@ struct EndpointConfig {
   uint64_t max_streams_uni = 128;
   uint64_t active_connection_ids = 4;  // of the peer's that we keep, and of ours that it gets; 2 to 8
   Duration max_ack_delay = Duration::milliseconds(25);
-  uint64_t max_receive_payload = 1472;  // largest UDP payload that the port can receive
+  Duration min_ack_delay = Duration::milliseconds(1);  // the shortest that a peer may ask for
+  uint64_t max_receive_payload = 1472;                 // largest UDP payload that the port can receive
+  // Bytes of a whole DATAGRAM frame that we take (RFC 9221); 0: none. Who offers it consumes what kDatagram brings.
+  uint64_t max_datagram_frame_size = 0;
 
   // --- versions (RFC 9368) ---
   std::vector<uint32_t> versions = {kVersion1, kVersion2};  // spoken; a client prefers the first
@@ -51,6 +55,7 @@ struct EndpointConfig {
   uint16_t max_udp_payload = 1452;  // largest datagram that we send once the handshake is confirmed
   Duration handshake_timeout = Duration::seconds(10);
   ControllerKind congestion = ControllerKind::kCubic;
+  bool ecn = true;                               // mark 1-RTT packets ECT(0) where the path lets marks through
   uint64_t key_update_after = 1 << 22;           // packets that one 1-RTT key seals before we update it
   unsigned packets_per_visit = 16;               // datagrams one connection may build before the next has its turn
   unsigned tls_steps_per_loop = 4;               // TLS messages handled in one step()
@@ -75,11 +80,14 @@ struct EndpointConfig {
   size_t max_connections = 4096;
   size_t max_half_open = 1024;            // handshakes not complete, both roles
   size_t max_half_open_per_prefix = 256;  // of them, begun from one /24 of IPv4 or /56 of IPv6
-  size_t max_streams = 16384;             // streams with state, of all connections
-  size_t max_sent_packets = 65536;        // ack-eliciting packets in flight, of all connections
-  size_t max_writes = 65536;              // kWrite commands that are not released yet, of all connections
-  size_t receive_slab_bytes = 64 << 20;   // memory for received bytes that were not consumed, of all connections
-  size_t max_held_packets = 1024;         // received packets that wait for their keys
+  size_t max_streams = 16384;            // streams with state, of all connections; an eighth is kept for peers' streams
+  uint64_t max_waiting_streams = 512;    // streams of ours that wait for the peer's limit, of one connection
+  size_t max_sent_packets = 65536;       // ack-eliciting packets in flight, of all connections
+  size_t max_writes = 65536;             // kWrite commands that are not released yet, of all connections
+  size_t receive_slab_bytes = 64 << 20;  // memory for received bytes that were not consumed, of all connections
+  size_t max_held_packets = 1024;        // received packets that wait for their keys, or carry DATAGRAM frames
+  size_t max_datagrams = 1024;           // DATAGRAM frames, each way, of all connections
+  uint32_t max_datagrams_of_connection = 64;  // that wait to be sent, or to be told and consumed
   size_t event_slots = 4096;
   size_t command_slots = 4096;
 };
@@ -93,6 +101,7 @@ struct EndpointServices {
   const flowsteer::ShardMap& shards;
   unsigned shard = 0;
   Random& random;
+  Tracer* tracer = nullptr;                       // null: no connection is watched
   std::array<uint8_t, 32> stateless_reset_key{};  // shared by all shards and restarts of one server
   StageMeter* meter = nullptr;                    // the worker loop's; null: nobody asks where time goes
   // Shared by all whose tokens are to be good with each other, as is the clock that `now` and token_clock add up to.

@@ -21,6 +21,10 @@ bool Shard::run_commands(Instant now) {
 // False where it must be repeated.
 bool Shard::run_command(const Command& command, Instant now) {
   Connection* connection = connections.get({command.connection.index, command.connection.generation});
+  if (command.type == CommandType::kConsume && (command.token & ReceiveStore::kPacketToken) != 0) {
+    consume_datagram(command.token);
+    return true;
+  }
   if (command.type == CommandType::kConsume) {
     const Consumed consumed = streams.received.consume(command.token);
     if (connection) connection->on_consumed(consumed);
@@ -32,6 +36,17 @@ bool Shard::run_command(const Command& command, Instant now) {
     return true;
   }
   return connection->execute(command, now);
+}
+
+void Shard::consume_datagram(uint64_t token) {
+  const Handle handle{static_cast<uint32_t>(token), static_cast<uint32_t>((token & ~ReceiveStore::kPacketToken) >> 32)};
+  ReceivedDatagram* datagram = datagrams_in.get(handle);
+  if (!datagram) return;
+  if (Connection* owner = connections.get({datagram->connection.index, datagram->connection.generation})) {
+    owner->on_datagram_consumed();
+  }
+  drop(*datagram->packet);
+  datagrams_in.release(handle);
 }
 
 // Hands a write back at once. Its connection is gone or going; what it owned was handed back before or comes

@@ -38,6 +38,20 @@ StatelessResetToken tail_of(const Packet& datagram) {
   return tail;
 }
 
+// Takes a SCONE packet, which has no content but its header, from the front (draft-ietf-scone-protocol section 5). A
+// datagram with long headers keeps its size, which counts: what the packet took is padding behind the others then.
+void remove_scone(Packet& datagram, const flowsteer::InvariantHeader& header) {
+  const size_t size = 1 + 4 + 1 + header.dcid.size() + 1 + header.scid.size();
+  const MutableBytes bytes = datagram.bytes();
+  if (bytes.size() > size && (bytes[size] & 0x80) != 0) {
+    std::memmove(bytes.data(), bytes.data() + size, bytes.size() - size);
+    std::memset(bytes.data() + bytes.size() - size, 0, size);
+    return;
+  }
+  datagram.offset = static_cast<uint16_t>(datagram.offset + size);
+  datagram.length = static_cast<uint16_t>(datagram.length - size);
+}
+
 }  // namespace
 
 void Shard::ingest(std::span<Packet*> datagrams, Instant now) {
@@ -58,7 +72,11 @@ void Shard::ingest_burst(std::span<Packet*> burst, Instant now) {
   for (Packet* packet : burst) {
     stats.datagrams_received.add();
     stats.bytes_received.add(packet->length);
-    const auto header = flowsteer::parse_invariants(packet->bytes(), services.connection_ids.length());
+    auto header = flowsteer::parse_invariants(packet->bytes(), services.connection_ids.length());
+    if (header && header->is_long && is_scone(header->version)) {
+      remove_scone(*packet, *header);
+      header = flowsteer::parse_invariants(packet->bytes(), services.connection_ids.length());
+    }
     if (!header) {
       finish_datagram(*packet, kMalformed);
       continue;

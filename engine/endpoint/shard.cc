@@ -15,6 +15,9 @@ constexpr Duration kRoomRetry = Duration::milliseconds(1);
 // many seconds, and whoever comes later finds nobody anyway.
 constexpr Duration kLastWords = Duration::seconds(1);
 
+// Path-MTU messages that are looked at: each costs a look at every connection.
+constexpr unsigned kPathMtuPerSecond = 20;
+
 SipKey random_key(Random& random) {
   SipKey key;
   random.fill(key);
@@ -33,6 +36,8 @@ EndpointConfig checked(EndpointConfig config) {
   if (config.versions.empty()) config.versions = {kVersion1};
   if (config.versions.size() > kSupportedVersions.size()) config.versions.resize(kSupportedVersions.size());
   config.active_connection_ids = std::clamp<uint64_t>(config.active_connection_ids, 2, LocalIds::kMax);
+  // A peer would refuse more (draft-ietf-quic-ack-frequency section 3).
+  config.min_ack_delay = std::min(config.min_ack_delay, Duration::milliseconds(config.max_ack_delay.ms()));
   config.max_udp_payload = std::max<uint16_t>(config.max_udp_payload, kMinInitialDatagram);
   return config;
 }
@@ -46,6 +51,8 @@ Shard::Shard(const EndpointConfig& given, const EndpointServices& given_services
       streams(capacities_of(config), services.random.u64()),
       handshakes(static_cast<uint32_t>(config.max_half_open)),
       connections(static_cast<uint32_t>(config.max_connections)),
+      datagrams_in(static_cast<uint32_t>(config.max_datagrams)),
+      datagrams_out(static_cast<uint32_t>(config.max_datagrams)),
       ids(config.max_connections * (config.active_connection_ids + 1), random_key(services.random)),
       reset_tokens(config.max_connections, random_key(services.random)),
       own_tokens(services.stateless_reset_key),
@@ -54,7 +61,8 @@ Shard::Shard(const EndpointConfig& given, const EndpointServices& given_services
       by_index_(config.max_connections, nullptr),
       batch_(services.protector, std::max<size_t>(config.max_udp_payload, kMinInitialDatagram)),
       replies_(config.stateless_replies_per_second),
-      tokens_(services.token_secret, {config.retry_token_life, config.new_token_life}, services.token_clock) {
+      tokens_(services.token_secret, {config.retry_token_life, config.new_token_life}, services.token_clock),
+      path_mtu_limit_(kPathMtuPerSecond) {
   released_.reserve(config.max_held_packets + 4 * kBurst);
 }
 
@@ -160,6 +168,21 @@ void Shard::shut_down(Instant now) {
   });
 }
 
+// The quoted ID is the peer's, which no index has: all connections are asked, so only a few messages are looked at.
+bool Shard::on_path_mtu(const Path& path, size_t udp_payload, Bytes quoted, Instant now) {
+  check_owner();
+  if (!path_mtu_limit_.take(now)) {
+    stats.path_mtu_ignored.add();
+    return false;
+  }
+  bool believed = false;
+  connections.for_each([&](Handle, Connection& connection) {
+    believed = believed || connection.on_path_mtu(path, udp_payload, quoted);
+  });
+  (believed ? stats.path_mtu_believed : stats.path_mtu_ignored).add();
+  return believed;
+}
+
 std::vector<PoolGauge> Shard::gauges() const {
   const auto of_pool = [](std::string_view name, const auto& pool) {
     return PoolGauge{name, pool.use().used(), pool.use().high_water(), pool.capacity(), pool.use().refused()};
@@ -172,6 +195,8 @@ std::vector<PoolGauge> Shard::gauges() const {
           of_pool("ranges", streams.ranges),
           of_pool("receive-blocks", streams.received),
           of_pool("packet-records", blocks),
+          of_pool("datagrams-received", datagrams_in),
+          of_pool("datagrams-to-send", datagrams_out),
           {"held-packets", held_packets, held_packets, config.max_held_packets, 0}};
 }
 

@@ -43,6 +43,7 @@ class Shard {
   std::optional<ConnectionHandle> connect(const ConnectOptions& options, Instant now);
   bool move(ConnectionHandle handle, const SocketAddress& local, Instant now);
   void shut_down(Instant now);
+  bool on_path_mtu(const Path& path, size_t udp_payload, Bytes quoted, Instant now);
   bool is_empty() const { return connections.used() == 0 && held_packets == 0; }
   std::vector<PoolGauge> gauges() const;
 
@@ -72,6 +73,8 @@ class Shard {
   StreamResources streams;
   Pool<Handshake> handshakes;
   Pool<Connection> connections;
+  ReceivedDatagramPool datagrams_in;
+  OutgoingDatagramPool datagrams_out;
   CidIndex ids;           // ours, and the first of each client
   CidIndex reset_tokens;  // of our peers, as IDs of 16 bytes
   ResetTokens own_tokens;
@@ -118,6 +121,7 @@ class Shard {
   bool run_commands(Instant now);
   bool run_command(const Command& command, Instant now);
   bool return_chunk(const Command& command);
+  void consume_datagram(uint64_t token);
   void run_tls(Instant now);
   void collect_tls();
   bool has_ready_tls() const;
@@ -137,6 +141,7 @@ class Shard {
   SealBatch batch_;
   StatelessReplies replies_;
   AddressTokens tokens_;
+  RateLimit path_mtu_limit_;
   std::vector<Packet*> released_;
   bool released_taken_ = false;
   std::optional<Command> waiting_command_;

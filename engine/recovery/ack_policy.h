@@ -1,6 +1,7 @@
 // When an ACK of one packet number space is due (RFC 9000 section 13.2).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/instant.h"
@@ -18,12 +19,17 @@ class AckPolicy {
   // How many ack-eliciting packets call for an ACK (1: each; the default is every second, RFC 9000 section 13.2.2).
   void set_threshold(uint32_t packets) { threshold_ = packets; }
   void set_max_ack_delay(Duration delay) { max_ack_delay_ = delay; }
+  // How far out of order packets must be for an ACK at once (draft-ietf-quic-ack-frequency section 6.2): 1, the
+  // default, for any; 0 for never.
+  void set_reordering(uint64_t packets) { reordering_ = packets; }
+  // The peer wants an acknowledgement now.
+  void ask_at_once(Instant now) { deadline_ = std::min(deadline_, now); }
 
   // A packet arrived and is in `ranges` already. ce: its IP header was marked Congestion Experienced.
   void on_packet_received(uint64_t number, bool ack_eliciting, bool ce, const AckRanges& ranges, Instant now);
 
-  // An ACK frame with all ranges was put into a packet.
-  void on_ack_sent();
+  // An ACK frame with all ranges, the largest number of which is `largest`, was put into a packet.
+  void on_ack_sent(uint64_t largest);
 
   // An ACK must be sent, if need be in a packet of its own.
   bool due(Instant now) const { return deadline_ <= now; }
@@ -34,10 +40,13 @@ class AckPolicy {
 
  private:
   bool out_of_order(uint64_t number, const AckRanges& ranges) const;
+  bool far_out_of_order(uint64_t number, const AckRanges& ranges) const;
 
   Duration max_ack_delay_;
   Instant deadline_ = Instant::never();
   uint64_t next_expected_ = 0;  // one more than the largest ack-eliciting number
+  uint64_t reordering_ = 1;
+  uint64_t reported_ = 0;  // one more than the largest number of the last ACK
   uint32_t threshold_;
   uint32_t eliciting_ = 0;   // ack-eliciting packets since the last ACK
   uint32_t unreported_ = 0;  // packets of any kind since the last ACK

@@ -43,9 +43,19 @@ void Recovery::set_max_datagram_size(uint64_t bytes) {
   pacer_.set_max_datagram_size(bytes);
 }
 
+bool Recovery::record_sent(PacketSpace space, SentPacket packet, std::span<const SentFrame> frames) {
+  if (!packet.in_flight || !controller_.get().needs_rate()) return sent_in(space).add(packet, frames);
+  if (!sent_in(space).has_room()) return false;
+  if (bytes_in_flight_ == 0) controller_.get().on_restart_from_idle(packet.sent_time);
+  packet.has_delivery = true;
+  packet.delivery = delivery_.on_sent(packet.sent_time, packet.size, bytes_in_flight_);
+  return sent_in(space).add(packet, frames);
+}
+
 bool Recovery::on_packet_sent(PacketSpace space, const SentPacket& packet, std::span<const SentFrame> frames) {
-  if (!sent_in(space).add(packet, frames)) return false;
+  if (!record_sent(space, packet, frames)) return false;
   ++stats_.packets_sent;
+  if (packet.ecn != Ecn::kNotEct) ecn_.on_sent();
   Space& state = space_of(space);
   if (!packet.ack_eliciting) ++state.silent_packets;
   if (!packet.in_flight) return true;
@@ -74,6 +84,7 @@ struct Recovery::NewlyAcked {
   Instant latest_sent = kNoRecovery;
   uint64_t bytes = 0;
   uint64_t growth_bytes = 0;
+  uint64_t marked = 0;  // packets sent with an ECN mark
 };
 
 TransportError Recovery::on_ack(PacketSpace space, const AckReport& ack, Instant now, PacketFateObserver& observer) {
@@ -85,23 +96,29 @@ TransportError Recovery::on_ack(PacketSpace space, const AckReport& ack, Instant
   }
   Space& state = space_of(space);
   const uint64_t largest = ack.ranges.front().largest;
-  if (state.largest_acked == kNoneAcked || largest > state.largest_acked) state.largest_acked = largest;
+  const bool raised = state.largest_acked == kNoneAcked || largest > state.largest_acked;
+  if (raised) state.largest_acked = largest;
   if (space == PacketSpace::kHandshake) peer_validated_address_ = true;  // RFC 9002 section 6.2.2.1
 
-  const NewlyAcked newly = settle_acked(space, ack, observer);
+  const NewlyAcked newly = settle_acked(space, ack, now, observer);
   if (!newly.any) return {};
   // meets RFC 9002 5.1-1 5.1-2
   const bool sampled = newly.largest_is_new && newly.any_eliciting && newly.largest_sent > path_start_;
   if (sampled) take_rtt_sample(space, ack, now, newly);
 
-  const bool reduced = detect_losses(space, now, observer);
+  bool reduced = detect_losses(space, now, observer);
+  // RFC 9000 section 13.4.2.1: counts of an older frame say nothing new.
+  if (raised && space == PacketSpace::kApplication) reduced |= answer_ecn(ack, newly, now);
   controller_.get().on_ack({.now = now,
                             .acked_bytes = newly.bytes,
                             .growth_bytes = reduced ? 0 : newly.growth_bytes,
                             .latest_sent = newly.latest_sent,
                             .smoothed_rtt = rtt_.smoothed(),
                             .latest_rtt = sampled ? rtt_.latest() : Duration(),
-                            .recent_flight = std::max(flight_peak_, last_flight_peak_)});
+                            .recent_flight = std::max(flight_peak_, last_flight_peak_),
+                            .in_flight = bytes_in_flight_,
+                            .rate = delivery_.take_sample(now, rtt_.min())});
+  if (controller_.get().holds_back()) on_nothing_to_send();
   turn_round(newly.latest_sent, now);
   forget_old_losses(now);
 
@@ -114,7 +131,8 @@ TransportError Recovery::on_ack(PacketSpace space, const AckReport& ack, Instant
   return {};
 }
 
-Recovery::NewlyAcked Recovery::settle_acked(PacketSpace space, const AckReport& ack, PacketFateObserver& observer) {
+Recovery::NewlyAcked Recovery::settle_acked(PacketSpace space, const AckReport& ack, Instant now,
+                                            PacketFateObserver& observer) {
   Space& state = space_of(space);
   const Instant recovery_start = controller_.get().recovery_start();
   const uint64_t largest = ack.ranges.front().largest;
@@ -127,8 +145,11 @@ Recovery::NewlyAcked Recovery::settle_acked(PacketSpace space, const AckReport& 
       newly.largest_is_new = true;
       newly.largest_sent = packet.sent_time;
     }
+    newly.marked += packet.ecn != Ecn::kNotEct && packet.sent_time > path_start_;
+    if (packet.has_delivery && packet.sent_time > path_start_)
+      delivery_.on_acked(packet.delivery, packet.sent_time, packet.size, now);
     if (was_lost) {
-      note_spurious_loss(packet);
+      note_spurious_loss(state.largest_acked - number, packet, now);
     } else {
       leave_flight(state, packet);
       if (packet.sent_time > path_start_) {
@@ -149,10 +170,24 @@ void Recovery::leave_flight(Space& space, const SentPacket& packet) {
   if (packet.ack_eliciting) --space.eliciting_in_flight;
 }
 
-void Recovery::note_spurious_loss(const SentPacket& packet) {
+void Recovery::note_spurious_loss(uint64_t distance, const SentPacket& packet, Instant now) {
   ++stats_.spurious_losses;
+  if (packet.sent_time > path_start_) reordering_.on_spurious_loss(distance, now - packet.sent_time, rtt_.larger());
   if (episode_losses_ == 0 || packet.mtu_probe || packet.sent_time < episode_first_sent_) return;
-  if (--episode_losses_ == 0) controller_.get().on_spurious_congestion();
+  if (--episode_losses_ == 0 && episode_undoable_) controller_.get().on_spurious_congestion();
+}
+
+// True if the window was reduced, because routers have marked packets (RFC 9002 section 7.1).
+bool Recovery::answer_ecn(const AckReport& ack, const NewlyAcked& newly, Instant now) {
+  if (!config_.ecn || ecn_.has_failed() || !ecn_.on_ack(newly.marked, ack.ecn)) return false;
+  ++stats_.ecn_congestions;
+  episode_undoable_ = false;
+  const bool reduced = controller_.get().on_ecn_congestion(newly.latest_sent, now);
+  if (reduced) {
+    ++stats_.congestion_events;
+    episode_losses_ = 0;
+  }
+  return reduced;
 }
 
 // meets RFC 9002 5.3-1 5.3-2 5.3-3
@@ -176,6 +211,7 @@ void Recovery::turn_round(Instant latest_sent, Instant now) {
 void Recovery::update_pacer(Instant now) {
   if (!rtt_.has_sample()) return;
   const Controller& controller = controller_.get();
+  if (controller.pacing_rate() > 0) return pacer_.set_bytes_per_second(controller.pacing_rate(), now);
   pacer_.set_rate(controller.window(), rtt_.smoothed(), controller.in_slow_start(), now);
 }
 
@@ -183,6 +219,9 @@ void Recovery::on_path_change(Instant now) {
   path_start_ = now;
   first_rtt_sample_ = Instant::never();
   rtt_ = RttEstimator(config_.initial_rtt);
+  delivery_ = {};
+  reordering_ = {};
+  ecn_.restart();
   controller_ = AnyController(config_.controller, config_.max_datagram_size);
   pacer_ = Pacer(config_.max_datagram_size);
   episode_losses_ = 0;

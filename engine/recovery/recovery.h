@@ -10,7 +10,9 @@
 #include "engine/congestion/any_controller.h"
 #include "engine/congestion/pacer.h"
 #include "engine/recovery/block_pool.h"
+#include "engine/recovery/ecn_validation.h"
 #include "engine/recovery/packet_space.h"
+#include "engine/recovery/reordering.h"
 #include "engine/recovery/rtt.h"
 #include "engine/recovery/sent_packet.h"
 #include "engine/recovery/sent_packets.h"
@@ -24,12 +26,14 @@ struct RecoveryConfig {
   uint64_t max_datagram_size = 1200;  // bytes of UDP payload
   Duration initial_rtt = kInitialRtt;
   size_t max_blocks = 1024;  // of the pool, for each space
+  bool ecn = false;          // 1-RTT packets are marked, while the path lets marks through
 };
 
 // What an ACK frame says, decoded.
 struct AckReport {
   std::span<const PacketRange> ranges;  // disjoint, from the largest down, at least one
   Duration ack_delay;                   // scaled by the peer's ack_delay_exponent already
+  const EcnCounts* ecn = nullptr;       // null: the frame had none
 };
 
 // Counted over the connection's life, for telemetry and tests.
@@ -41,6 +45,7 @@ struct RecoveryStats {
   uint64_t congestion_events = 0;
   uint64_t persistent_congestions = 0;
   uint64_t probe_timeouts = 0;
+  uint64_t ecn_congestions = 0;  // acknowledgements that reported more packets with CE
 };
 
 // The connection's loop, for each packet: if can_record(), and may_send() or a probe is owed or only an ACK goes out:
@@ -55,6 +60,7 @@ class Recovery {
 
   // The peer's max_ack_delay, and its ack delays are limited to it from the handshake's confirmation on.
   void set_peer_max_ack_delay(Duration delay) { peer_max_ack_delay_ = delay; }
+  Duration peer_max_ack_delay() const { return peer_max_ack_delay_; }
   // RFC 9001 section 4.1.2; the application space gets its timer.
   void on_handshake_confirmed(Instant now);
   // We have keys to send Handshake packets: a client probes with them when nothing is in flight.
@@ -83,6 +89,8 @@ class Recovery {
   // When the pacer lets the next packet go: `now` or before for at once. Ask only while window_allows().
   Instant next_send_time(Instant now) const { return pacer_.next_send_time(now); }
   bool may_send(uint64_t bytes, Instant now) const { return window_allows(bytes) && pacer_.may_send(now); }
+  // The window and the pacer would let a packet go, and there is none: what is in flight does not measure the path.
+  void on_nothing_to_send() { delivery_.on_app_limited(bytes_in_flight_); }
   // The packet numbered next_packet_number(space) goes out at packet.sent_time. frames: at most
   // SentPackets::kMaxFrames. False, with nothing done, for a packet in flight without can_record().
   bool on_packet_sent(PacketSpace space, const SentPacket& packet, std::span<const SentFrame> frames);
@@ -93,6 +101,10 @@ class Recovery {
     const Space& state = spaces_[index_of(space)];
     return state.silent_packets >= kSilentPackets && state.eliciting_in_flight == 0;
   }
+
+  // Whether 1-RTT packets on the present path are to be marked ECT(0).
+  bool marks_ecn() const { return config_.ecn && ecn_.is_marking(); }
+  const EcnValidation& ecn() const { return ecn_; }
 
   // Ack-eliciting packets to be sent in the space, whatever window and pacer say; each one sent counts down.
   // If there is nothing else to send, a PING.
@@ -131,6 +143,7 @@ class Recovery {
   const RttEstimator& rtt() const { return rtt_; }
   const Controller& controller() const { return controller_.get(); }
   const Pacer& pacer() const { return pacer_; }
+  const ReorderingTolerance& reordering() const { return reordering_; }
   const RecoveryStats& stats() const { return stats_; }
   uint32_t pto_count() const { return pto_count_; }
   // One probe timeout without backoff, with max_ack_delay for the application space: the unit of the idle, closing and
@@ -160,11 +173,14 @@ class Recovery {
   bool peer_validated_address() const { return config_.server || peer_validated_address_; }
   Duration backed_off(Duration timeout) const;
 
-  NewlyAcked settle_acked(PacketSpace space, const AckReport& ack, PacketFateObserver& observer);
-  void note_spurious_loss(const SentPacket& packet);
+  bool record_sent(PacketSpace space, SentPacket packet, std::span<const SentFrame> frames);
+  NewlyAcked settle_acked(PacketSpace space, const AckReport& ack, Instant now, PacketFateObserver& observer);
+  void note_spurious_loss(uint64_t distance, const SentPacket& packet, Instant now);
+  bool answer_ecn(const AckReport& ack, const NewlyAcked& newly, Instant now);
   void take_rtt_sample(PacketSpace space, const AckReport& ack, Instant now, const NewlyAcked& newly);
   void turn_round(Instant latest_sent, Instant now);
   void leave_flight(Space& space, const SentPacket& packet);
+  void tell_lost(uint64_t number, const SentPacket& packet, Instant now);
 
   bool detect_losses(PacketSpace space, Instant now, PacketFateObserver& observer);
   bool answer_losses(const Losses& losses, Instant now);
@@ -183,6 +199,9 @@ class Recovery {
   RttEstimator rtt_;
   AnyController controller_;
   Pacer pacer_;
+  DeliveryRate delivery_;
+  ReorderingTolerance reordering_;
+  EcnValidation ecn_;                                         // of the application space
   Duration peer_max_ack_delay_ = Duration::milliseconds(25);  // RFC 9000 section 18.2
   Instant deadline_ = Instant::never();
   Instant first_rtt_sample_ = Instant::never();
@@ -191,8 +210,9 @@ class Recovery {
   uint64_t flight_peak_ = 0;       // in the present round trip
   uint64_t last_flight_peak_ = 0;  // in the one before
   Instant round_start_;
-  Instant episode_first_sent_;   // of the packets whose loss began the present recovery period
-  uint32_t episode_losses_ = 0;  // since then, not known to be spurious
+  Instant episode_first_sent_;     // of the packets whose loss began the present recovery period
+  uint32_t episode_losses_ = 0;    // since then, not known to be spurious
+  bool episode_undoable_ = false;  // nothing but losses speaks for congestion
   uint32_t pto_count_ = 0;
   bool handshake_confirmed_ = false;
   bool handshake_keys_ = false;

@@ -6,8 +6,6 @@
 namespace viaduct::quic {
 
 namespace {
-// meets RFC 9002 6.1.1-1 6.1.1-2
-constexpr uint64_t kPacketThreshold = 3;  // RFC 9002 section 6.1.1
 // meets RFC 9002 7.6.1-1
 constexpr int64_t kPersistentCongestionThreshold = 3;  // RFC 9002 section 7.6.1
 constexpr int64_t kLossMemory = 3;                     // probe timeouts for which a lost packet is remembered
@@ -50,29 +48,48 @@ bool Recovery::detect_losses(PacketSpace space, Instant now, PacketFateObserver&
   state.loss_time = Instant::never();
   if (state.largest_acked == kNoneAcked) return false;
 
-  const Duration delay = rtt_.loss_delay();
+  // meets RFC 9002 6.1.2-2 6.1.2-4
+  const Duration delay = std::max(reordering_.delay(rtt_.larger()), kGranularity);
   Losses losses;
   // Numbers and send times ascend together: behind the first packet that is not lost, none is.
   const auto is_lost = [&](uint64_t number, const SentPacket& packet) {
-    if (packet.sent_time + delay <= now || state.largest_acked >= number + kPacketThreshold) return true;
+    if (packet.sent_time + delay <= now || state.largest_acked >= number + reordering_.packets()) return true;
     state.loss_time = packet.sent_time + delay;
     return false;
   };
   const auto lost = [&](uint64_t number, const SentPacket& packet, std::span<const SentFrame> frames) {
     ++stats_.packets_lost;
     leave_flight(state, packet);
-    if (packet.sent_time > path_start_) losses.add(number, packet, first_rtt_sample_);
+    if (packet.ecn != Ecn::kNotEct && packet.sent_time > path_start_) ecn_.on_lost();
+    if (packet.sent_time > path_start_) {
+      losses.add(number, packet, first_rtt_sample_);
+      tell_lost(number, packet, now);
+    }
     observer.packet_lost(space, number, packet, frames);
   };
   sent_in(space).detect_lost(state.largest_acked, is_lost, lost);
   return losses.congestion && answer_losses(losses, now);
 }
 
+void Recovery::tell_lost(uint64_t number, const SentPacket& packet, Instant now) {
+  if (!packet.has_delivery) return;
+  delivery_.on_lost(packet.size);
+  if (packet.mtu_probe) return;
+  controller_.get().on_packet_lost({.now = now,
+                                    .number = number,
+                                    .size = packet.size,
+                                    .in_flight = packet.delivery.in_flight,
+                                    .lost_since = delivery_.lost_since(packet.delivery),
+                                    .app_limited = packet.delivery.app_limited});
+}
+
 bool Recovery::answer_losses(const Losses& losses, Instant now) {
   Controller& controller = controller_.get();
   const bool reduced = controller.on_congestion_event(losses.last_sent, now);
   if (reduced) {
+    if (episode_losses_ > 0) reordering_.on_genuine_losses();
     ++stats_.congestion_events;
+    episode_undoable_ = true;
     episode_first_sent_ = losses.first_sent;
     episode_losses_ = losses.count;
   } else if (episode_losses_ > 0) {

@@ -29,7 +29,4 @@ void RttEstimator::update(Duration latest, Duration ack_delay) {
 // meets RFC 9002 6.2.1-1
 Duration RttEstimator::probe_timeout() const { return smoothed_ + std::max(variation_ * 4, kGranularity); }
 
-// meets RFC 9002 6.1.2-2 6.1.2-4
-Duration RttEstimator::loss_delay() const { return std::max(std::max(latest_, smoothed_) * 9 / 8, kGranularity); }
-
 }  // namespace viaduct::quic

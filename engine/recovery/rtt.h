@@ -28,8 +28,8 @@ class RttEstimator {
 
   // The probe timeout without the peer's max_ack_delay and without backoff (RFC 9002 section 6.2.1).
   Duration probe_timeout() const;
-  // How long after it was sent a packet is lost once a later one was acknowledged (RFC 9002 section 6.1.2).
-  Duration loss_delay() const;
+  // What loss thresholds are measured in (RFC 9002 section 6.1.2).
+  Duration larger() const { return latest_ > smoothed_ ? latest_ : smoothed_; }
 
   // min() is taken from the next sample (persistent congestion, RFC 9002 section 5.2).
   void restart_min() { min_pending_ = true; }

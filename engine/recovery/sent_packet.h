@@ -6,6 +6,7 @@
 
 #include "base/instant.h"
 #include "base/packet.h"
+#include "engine/congestion/delivery.h"
 #include "engine/recovery/packet_space.h"
 
 namespace viaduct::quic {
@@ -32,6 +33,7 @@ enum class SentFrameType : uint8_t {
   kDatagram,       // length; id: whatever the sender uses to find it
   kPathChallenge,  // id: which
   kMtuProbe,       // length: the size probed
+  kAckFrequency,   // offset: sequence number
 };
 
 struct SentFrame {
@@ -51,8 +53,10 @@ struct SentPacket {
   bool in_flight = false;      // ack-eliciting or with PADDING: counts for congestion control
   bool mtu_probe = false;      // its loss says nothing about congestion (RFC 9000 section 14.4)
   Ecn ecn = Ecn::kNotEct;
+  bool has_delivery = false;  // Recovery's own, as is the next
+  DeliverySnapshot delivery = {};
 };
-static_assert(sizeof(SentPacket) == 16);
+static_assert(sizeof(SentPacket) == 48);
 
 // Told what became of packets in flight. It must not call back into what calls it. The frames are valid during the
 // call.

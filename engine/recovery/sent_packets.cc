@@ -1,6 +1,7 @@
 #include "engine/recovery/sent_packets.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 namespace viaduct::quic {
@@ -8,21 +9,29 @@ namespace viaduct::quic {
 namespace {
 constexpr uint8_t kAckEliciting = 1;
 constexpr uint8_t kMtuProbe = 2;
-constexpr unsigned kEcnShift = 2;
+constexpr uint8_t kHasDelivery = 4;
+constexpr unsigned kEcnShift = 3;
 
 uint8_t flags_of(const SentPacket& packet) {
   return static_cast<uint8_t>((packet.ack_eliciting ? kAckEliciting : 0) | (packet.mtu_probe ? kMtuProbe : 0) |
+                              (packet.has_delivery ? kHasDelivery : 0) |
                               static_cast<unsigned>(packet.ecn) << kEcnShift);
 }
 }  // namespace
 
-SentPacket SentPackets::unpack(const Record& record) {
-  return {.sent_time = record.sent_time,
-          .size = record.size,
-          .ack_eliciting = (record.flags & kAckEliciting) != 0,
-          .in_flight = true,
-          .mtu_probe = (record.flags & kMtuProbe) != 0,
-          .ecn = static_cast<Ecn>(record.flags >> kEcnShift)};
+SentPacket SentPackets::unpack(Block& block, const Record& record) {
+  SentPacket packet{.sent_time = record.sent_time,
+                    .size = record.size,
+                    .ack_eliciting = (record.flags & kAckEliciting) != 0,
+                    .in_flight = true,
+                    .mtu_probe = (record.flags & kMtuProbe) != 0,
+                    .ecn = static_cast<Ecn>(record.flags >> kEcnShift),
+                    .has_delivery = (record.flags & kHasDelivery) != 0};
+  if (packet.has_delivery) {
+    const SentFrame* slot = block.frames_at(record.first_frame + record.frame_count, 1);
+    std::memcpy(static_cast<void*>(&packet.delivery), slot, sizeof packet.delivery);
+  }
+  return packet;
 }
 
 // The bits of the block's packets that lie in the range; the range must not end before the block begins.
@@ -41,7 +50,7 @@ SentPackets::Block* SentPackets::usable_tail(size_t frame_count) const {
 }
 
 bool SentPackets::has_room() {
-  if (usable_tail(kMaxFrames) != nullptr) return true;
+  if (usable_tail(kMaxFrames + 1) != nullptr) return true;
   if (blocks_ >= max_blocks_ || pool_->available() == 0) forget_lost_before(Instant::never());
   return blocks_ < max_blocks_ && pool_->available() > 0;
 }
@@ -62,18 +71,23 @@ bool SentPackets::add(const SentPacket& packet, std::span<const SentFrame> frame
     return true;
   }
   if (frames.size() > kMaxFrames) return false;
-  Block* block = usable_tail(frames.size());
+  const size_t slots = frames.size() + packet.has_delivery;
+  Block* block = usable_tail(slots);
   if (block == nullptr) block = append_block();
   if (block == nullptr) return false;
 
   std::copy(frames.begin(), frames.end(), block->frames_at(block->frames, frames.size()));
+  if (packet.has_delivery) {
+    void* slot = block->frames_at(block->frames + frames.size(), 1);
+    std::memcpy(slot, &packet.delivery, sizeof packet.delivery);
+  }
   block->record(block->packets) = {.sent_time = packet.sent_time,
                                    .size = static_cast<uint16_t>(packet.size),
                                    .first_frame = static_cast<uint8_t>(block->frames),
                                    .frame_count = static_cast<uint8_t>(frames.size()),
                                    .flags = flags_of(packet)};
   block->outstanding |= uint64_t{1} << block->packets;
-  block->frames = static_cast<uint16_t>(block->frames + frames.size());
+  block->frames = static_cast<uint16_t>(block->frames + slots);
   ++block->packets;
   ++outstanding_;
   ++next_number_;

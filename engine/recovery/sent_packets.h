@@ -93,6 +93,8 @@ class SentPackets {
     uint8_t flags;
   };
   static_assert(sizeof(Record) == 16);
+  // A packet's delivery counters, where they are kept, take the place of a frame behind its own.
+  static_assert(sizeof(DeliverySnapshot) == sizeof(SentFrame) && alignof(DeliverySnapshot) <= alignof(SentFrame));
 
   struct Block;
   struct BlockHead {
@@ -123,7 +125,7 @@ class SentPackets {
   };
   static_assert(sizeof(Block) == BlockPool::kBlockSize);
 
-  static SentPacket unpack(const Record& record);
+  static SentPacket unpack(Block& block, const Record& record);
   template <typename F>
   static decltype(auto) visit(Block& block, size_t i, F&& f);
   static uint64_t mask(const Block& block, PacketRange range);
@@ -153,7 +155,7 @@ class SentPackets::Cursor {
 template <typename F>
 decltype(auto) SentPackets::visit(Block& block, size_t i, F&& f) {
   const Record& record = block.record(i);
-  const SentPacket packet = unpack(record);
+  const SentPacket packet = unpack(block, record);
   const std::span<const SentFrame> frames(block.frames_at(record.first_frame, record.frame_count), record.frame_count);
   return f(block.first + i, packet, frames);
 }

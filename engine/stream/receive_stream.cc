@@ -1,5 +1,7 @@
 #include "engine/stream/receive_stream.h"
 
+#include <algorithm>
+
 namespace viaduct::quic {
 
 // RFC 9000 sections 4.1 and 4.5: `end` is the offset behind a frame's last byte, or the final size.
@@ -49,27 +51,37 @@ FrameOutcome ReceiveStream::on_reset(const ResetStreamFrame& frame, ReceiveWindo
   if (auto error = check(frame.final_size, true, connection, type)) return error;
   // "Data Recvd" may ignore it (RFC 9000 section 3.2). Without the end of the stream, all bytes up to the final size
   // are not all that the peer had to say.
-  if (state_ == State::kOpen && has_final_size() && bytes_.contiguous() == final_size_) return {};
+  const bool is_first = reset_at_ == kUnknown;
+  if (state_ == State::kOpen && is_first && has_final_size() && bytes_.contiguous() == final_size_) return {};
+  if (!is_first && frame.error != error_) return TransportError{ErrorCode::kStreamStateError, type, "error changed"};
   charge(frame.final_size, connection);
   final_size_ = frame.final_size;
+  error_ = frame.error;
+  reset_at_ = std::min(reset_at_, frame.reliable_size);
   if (state_ == State::kOpen) {
-    dropped_to_ = bytes_.delivered();
-    state_ = State::kReset;
-    error_ = frame.error;
+    settle_reset(connection, store);
+  } else {
+    drop_unread(connection, store);
   }
-  drop_unread(connection, store);
   return {};
+}
+
+void ReceiveStream::settle_reset(ReceiveWindow& connection, ReceiveStore& store) {
+  if (state_ != State::kOpen || reset_at_ == kUnknown || bytes_.delivered() < reset_at_) return;
+  dropped_to_ = bytes_.delivered();
+  state_ = State::kReset;
+  drop_unread(connection, store);
 }
 
 bool ReceiveStream::has_data_event() const {
   if (state_ != State::kOpen) return false;
-  return bytes_.has_readable() || (bytes_.delivered() == final_size_ && !fin_told_);
+  return bytes_.has_readable() || (bytes_.delivered() == final_size_ && !fin_told_ && reset_at_ == kUnknown);
 }
 
 // meets RFC 9000 2.2-1
 LentBytes ReceiveStream::read(ReceiveStore& store, bool& fin) {
   const LentBytes lent = bytes_.read(store);
-  fin = fin_told_ = bytes_.delivered() == final_size_;
+  fin = fin_told_ = bytes_.delivered() == final_size_ && reset_at_ == kUnknown;
   return lent;
 }
 

@@ -16,12 +16,15 @@ class ReceiveStream {
 
   // --- from the peer. `connection` is charged for new offsets, and credited for what is discarded. ---
   FrameOutcome on_stream(const StreamFrame& frame, ReceiveWindow& connection, ReceiveStore& store);
+  // RESET_STREAM, or RESET_STREAM_AT: then the reset is told once the bytes below its reliable size were.
   FrameOutcome on_reset(const ResetStreamFrame& frame, ReceiveWindow& connection, ReceiveStore& store);
 
   // --- to the application ---
   bool has_data_event() const;
   // Only where has_data_event(): the next bytes, possibly none; `fin` where they are the last.
   LentBytes read(ReceiveStore& store, bool& fin);
+  // After read(): a reset that waited for bytes to be told may have its turn.
+  void settle_reset(ReceiveWindow& connection, ReceiveStore& store);
   bool has_reset_event() const { return state_ == State::kReset && !reset_told_; }
   uint64_t take_reset_event();
 
@@ -54,7 +57,8 @@ class ReceiveStream {
   Reassembly bytes_;
   ReceiveWindow window_;  // received() is the highest offset
   uint64_t final_size_ = kUnknown;
-  uint64_t dropped_to_ = 0;  // offsets from here on are still to be credited, once the stream is reset or stopped
+  uint64_t dropped_to_ = 0;       // offsets from here on are still to be credited, once the stream is reset or stopped
+  uint64_t reset_at_ = kUnknown;  // the smallest reliable size of the peer's resets
   uint64_t error_ = 0;
   State state_ = State::kOpen;
   bool fin_told_ = false;

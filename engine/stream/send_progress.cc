@@ -70,6 +70,13 @@ void SendProgress::restart(RangePool& pool) {
   end_ = end;
 }
 
+void SendProgress::cut(RangePool& pool, uint64_t offset) {
+  if (!lost_.empty() && lost_.back().end > offset) lost_.erase(pool, {offset, lost_.back().end});
+  joined_.end = std::min(joined_.end, offset);
+  if (joined_.begin >= joined_.end) joined_ = {};
+  end_ = std::max(sent_, offset);
+}
+
 void SendProgress::clear(RangePool& pool) {
   acked_ahead_.clear(pool);
   lost_.clear(pool);

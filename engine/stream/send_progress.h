@@ -29,6 +29,8 @@ class SendProgress {
   void on_lost(RangePool& pool, OffsetRange range);
   // As if nothing had been sent; there must be nothing acknowledged.
   void restart(RangePool& pool);
+  // Nothing from `offset` on is to be sent, or sent again, any more.
+  void cut(RangePool& pool, uint64_t offset);
   // Nothing is to be sent any more: what is unsent is cut off, and all nodes go back. sent() stays.
   void clear(RangePool& pool);
 

@@ -14,12 +14,36 @@ void SendStream::append(Write& write, bool fin, WriteList& released) {
 }
 
 // meets RFC 9000 3.5-3 13.3-1
-bool SendStream::reset(uint64_t error, RangePool& ranges, WriteList& released) {
+bool SendStream::reset(uint64_t error, uint64_t reliable, RangePool& ranges, WriteList& released) {
   if (state_ == State::kReset || is_finished()) return false;
+  // The error of a stream does not change (draft-ietf-quic-reliable-stream-reset section 5).
+  if (reset_at_ == 0) error_ = error;
+  reliable = std::min(reliable, progress_.end());
+  if (reliable > 0 && (reset_at_ == 0 || reliable < reset_at_)) {
+    reset_at(reliable, ranges, released);
+    return true;
+  }
+  if (reliable > 0) return false;
+  final_size_ = final_size();
   state_ = State::kReset;
-  error_ = error;
+  reset_acked_ = false;
   clear(ranges, released);
   return true;
+}
+
+// What lies behind the reliable part goes; the rest is sent until it is acknowledged.
+void SendStream::reset_at(uint64_t reliable, RangePool& ranges, WriteList& released) {
+  if (!final_size_) final_size_ = std::max(progress_.sent(), reliable);
+  reset_at_ = reliable;
+  fin_ = fin_pending_ = reset_acked_ = false;
+  progress_.cut(ranges, reliable);
+  resend_ = nullptr;
+  if (!progress_.has_unsent()) unsent_ = nullptr;
+  while (Write* last = writes_.back()) {
+    if (last->stream_offset < reliable) break;
+    release(*last, released);
+  }
+  release_acked(released);
 }
 
 void SendStream::clear(RangePool& ranges, WriteList& released) {
@@ -96,13 +120,15 @@ void SendStream::on_acked(uint64_t offset, uint32_t length, bool fin, RangePool&
 
 void SendStream::on_lost(uint64_t offset, uint32_t length, bool fin, RangePool& ranges) {
   if (state_ != State::kOpen) return;
+  if (reset_at_ > 0) length = static_cast<uint32_t>(std::clamp(reset_at_, offset, offset + length) - offset);
   progress_.on_lost(ranges, {offset, offset + length});
   if (fin && !fin_acked_) fin_pending_ = true;
 }
 
 void SendStream::release_acked(WriteList& released) {
-  for (Write* write = writes_.front(); write && write->stream_offset + write->length <= progress_.acked();
-       write = writes_.front()) {
+  const uint64_t wanted = reset_at_ > 0 ? reset_at_ : kMaxVarint;
+  for (Write* write = writes_.front();
+       write && std::min(write->stream_offset + write->length, wanted) <= progress_.acked(); write = writes_.front()) {
     release(*write, released);
   }
 }
@@ -115,6 +141,7 @@ void SendStream::release(Write& write, WriteList& released) {
 
 bool SendStream::is_finished() const {
   if (state_ == State::kReset) return reset_acked_;
+  if (reset_at_ > 0) return reset_acked_ && progress_.acked() >= reset_at_;
   return fin_acked_ && progress_.acked() == progress_.end();
 }
 

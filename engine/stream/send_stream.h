@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/chunk.h"
 #include "base/intrusive_list.h"
@@ -43,10 +44,11 @@ class SendStream {
   // Only where is_writable().
   void append(Write& write, bool fin, WriteList& released);
   // Neither ended nor reset.
-  bool is_writable() const { return state_ == State::kOpen && !fin_; }
-  // Ends the stream short: what is unsent stays so, and all writes go to `released`. False where it is too late
-  // (everything is acknowledged, or it was reset before).
-  bool reset(uint64_t error, RangePool& ranges, WriteList& released);
+  bool is_writable() const { return state_ == State::kOpen && !fin_ && reset_at_ == 0; }
+  // Ends the stream short: what is unsent stays so, and all writes go to `released`. Bytes below `reliable` are
+  // delivered all the same (RESET_STREAM_AT); of what was written. False where it is too late (everything is
+  // acknowledged, or it was reset before).
+  bool reset(uint64_t error, uint64_t reliable, RangePool& ranges, WriteList& released);
 
   // --- to the packet builder ---
   // Whether next() has something, given the connection's flow control has `credit` bytes for new data.
@@ -69,8 +71,10 @@ class SendStream {
   bool is_finished() const;
   bool is_reset() const { return state_ == State::kReset; }
   uint64_t error() const { return error_; }
-  // RESET_STREAM's Final Size: what was sent, and counts for flow control.
-  uint64_t final_size() const { return progress_.sent(); }
+  // RESET_STREAM's Final Size: what was sent, or will be, and counts for flow control. It does not change.
+  uint64_t final_size() const { return final_size_ ? *final_size_ : progress_.sent(); }
+  // 0 for RESET_STREAM.
+  uint64_t reliable_size() const { return state_ == State::kReset ? 0 : reset_at_; }
   SendWindow& window() { return window_; }
   const SendWindow& window() const { return window_; }
   // As if nothing had been sent; the limit is zero again.
@@ -81,6 +85,7 @@ class SendStream {
  private:
   void release_acked(WriteList& released);
   void release(Write& write, WriteList& released);
+  void reset_at(uint64_t reliable, RangePool& ranges, WriteList& released);
   Write* write_at(uint64_t offset);
   Write* write_behind(Write& write);
 
@@ -90,6 +95,8 @@ class SendStream {
   SendProgress progress_;
   SendWindow window_;
   uint64_t error_ = 0;
+  uint64_t reset_at_ = 0;               // the reliable size of RESET_STREAM_AT; 0: none was sent
+  std::optional<uint64_t> final_size_;  // once it was reset
   State state_ = State::kOpen;
   bool fin_ = false;          // the application ended it at progress_.end()
   bool fin_pending_ = false;  // the end is to be sent, for the first time or again

@@ -5,12 +5,15 @@ namespace viaduct::quic {
 
 // meets RFC 9000 2.1-1 4.6-2 19.11-3
 Stream* StreamSet::open_own(uint64_t id) {
+  OwnKind& kind = own_[is_unidirectional(id)];
+  const bool waits = stream_index(id) >= kind.limit;
+  if (waits && waiting_ >= limits_.max_waiting_streams) return nullptr;
   Stream* stream = make_stream(id);
   if (!stream) return nullptr;
-  OwnKind& kind = own_[is_unidirectional(id)];
   ++kind.opened;
-  if (stream_index(id) < kind.limit) return stream;
+  if (!waits) return stream;
   stream->is_waiting = true;
+  ++waiting_;
   kind.waiting.push_back(*stream);
   note_streams_blocked(is_unidirectional(id));
   return stream;
@@ -42,9 +45,11 @@ StreamSet::WriteResult StreamSet::write(const Command& command) {
 }
 
 // meets RFC 9000 11.2-1
-void StreamSet::reset(uint64_t id, uint64_t error) {
+void StreamSet::reset(uint64_t id, uint64_t error, uint64_t reliable) {
   Stream* stream = resources_.table.find(number_, id);
-  if (!stream || !stream->sends || !stream->send.reset(error, resources_.ranges, released_)) return;
+  if (!stream || !stream->sends) return;
+  if (!peer_takes_reset_at_) reliable = 0;
+  if (!stream->send.reset(error, reliable, resources_.ranges, released_)) return;
   set_due(*stream, Stream::kResetStream);
   schedule_data(*stream);
 }
@@ -113,6 +118,8 @@ void StreamSet::next_stream_event(Stream& stream, Event& event) {
   } else {
     event.type = EventType::kData;
     const LentBytes lent = stream.receive.read(resources_.received, event.fin);
+    stream.receive.settle_reset(receive_window_, resources_.received);
+    check_receive_window();
     event.data = lent.bytes.data();
     event.length = static_cast<uint32_t>(lent.bytes.size());
     event.token = lent.token;

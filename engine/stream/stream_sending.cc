@@ -138,11 +138,14 @@ bool StreamSet::is_wanted(const Stream& stream, uint8_t due) const {
 
 bool StreamSet::write_stream_due(Stream& stream, uint8_t due, ByteWriter& writer, SentFrame& record, Instant now,
                                  Duration rtt) {
-  if (writer.remaining() < 25) return false;  // the largest of these frames
+  if (writer.remaining() < 33) return false;  // the largest of these frames
   record = {.id = stream.id};
   switch (due) {
     case Stream::kResetStream:
       record.type = SentFrameType::kResetStream;
+      if (const uint64_t reliable = stream.send.reliable_size()) {
+        return write_reset_stream_at(writer, stream.id, stream.send.error(), stream.send.final_size(), reliable);
+      }
       return write_reset_stream(writer, stream.id, stream.send.error(), stream.send.final_size());
     case Stream::kStopSending:
       record.type = SentFrameType::kStopSending;

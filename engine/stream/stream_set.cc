@@ -35,6 +35,7 @@ void StreamSet::close() {
     resources_.table.close(*stream);
   }
   open_ = 0;
+  waiting_ = 0;
   due_ = 0;
   own_[0].limit_event = own_[1].limit_event = false;
 }
@@ -43,6 +44,7 @@ void StreamSet::set_peer_limits(const TransportParameters& peer) {
   own_bidi_limit_ = peer.initial_max_stream_data_bidi_remote;
   peer_bidi_limit_ = peer.initial_max_stream_data_bidi_local;
   own_uni_limit_ = peer.initial_max_stream_data_uni;
+  peer_takes_reset_at_ = peer.reset_stream_at;
   for (Stream* stream = all_.front(); stream; stream = all_.next(*stream)) {
     stream->send.window().raise(send_limit_for(stream->id));
   }
@@ -59,6 +61,8 @@ uint64_t StreamSet::send_limit_for(uint64_t id) const {
 // --- life ---
 
 Stream* StreamSet::make_stream(uint64_t id) {
+  const bool is_ours = initiator_of(id) == role_;
+  if (is_ours && resources_.table.available_to_us() == 0) return nullptr;
   Stream* stream =
       resources_.table.open(number_, id, send_limit_for(id), limits_.stream_window, limits_.max_stream_window);
   if (!stream) return nullptr;
@@ -170,7 +174,7 @@ FrameOutcome StreamSet::on_stop_sending(const StopSendingFrame& frame) {
   Stream* stream;
   auto outcome = find(frame.stream, Part::kSend, FrameType::kStopSending, stream);
   if (!outcome.is_ok() || !stream) return outcome;
-  if (!stream->send.reset(frame.error, resources_.ranges, released_)) return {};
+  if (!stream->send.reset(frame.error, 0, resources_.ranges, released_)) return {};
   stream->has_peer_stop_event = true;
   stream->peer_stop_error = frame.error;
   update_events(*stream);
@@ -210,6 +214,7 @@ void StreamSet::on_max_streams(const MaxStreamsFrame& frame) {
     if (stream_index(stream->id) >= kind.limit) return note_streams_blocked(frame.unidirectional);
     kind.waiting.remove(*stream);
     stream->is_waiting = false;
+    --waiting_;
     if (stream->due != 0) to_control_.push_back(*stream);
     schedule_data(*stream);
     note_blocked(*stream);

@@ -25,6 +25,7 @@ struct StreamLimits {
   uint64_t max_stream_window = 0;
   uint64_t max_streams_bidi = 0;  // open at a time
   uint64_t max_streams_uni = 0;
+  uint64_t max_waiting_streams = 512;  // of ours, of both kinds, beyond the peer's limits
 };
 
 // Bytes to put into a STREAM frame: written by write_stream_header(), then sealed from where they lie.
@@ -60,10 +61,11 @@ class StreamSet {
   enum class WriteResult : uint8_t {
     kDone,      // taken; also where the stream is gone: the chunk then comes back by an event
     kNoWrites,  // no node is free: to be tried again when writes were released
-    kNoStreams  // it would open a stream and none is free; nothing was taken
+    kNoStreams  // it would open a stream, and none is free or too many wait for the peer's limit; nothing was taken
   };
   WriteResult write(const Command& command);
-  void reset(uint64_t stream, uint64_t error);
+  // reliable: bytes that are delivered all the same, where the peer knows RESET_STREAM_AT.
+  void reset(uint64_t stream, uint64_t error, uint64_t reliable = 0);
   void stop_sending(uint64_t stream, uint64_t error);
   // After ReceiveStore::consume(), which the endpoint calls also for connections that are gone.
   void on_consumed(const Consumed& consumed);
@@ -167,8 +169,10 @@ class StreamSet {
   uint8_t due_ = 0;
   bool was_blocked_ = false;
   size_t open_ = 0;
+  uint64_t waiting_ = 0;  // streams beyond the peer's limits
   ReceiveWindow receive_window_;
   SendWindow send_window_;
+  bool peer_takes_reset_at_ = false;
   uint64_t own_bidi_limit_ = 0;   // bytes on a new stream: bidirectional of ours,
   uint64_t peer_bidi_limit_ = 0;  // bidirectional of the peer's,
   uint64_t own_uni_limit_ = 0;    // unidirectional of ours

@@ -52,6 +52,11 @@ class StreamTable {
   Stream* open(uint32_t connection, uint64_t id, uint64_t send_limit, uint64_t window, uint64_t max_window);
   void close(Stream& stream);
   uint32_t available() const { return pool_.capacity() - pool_.used(); }
+  // What we may open ourselves: the last eighth is for streams that peers open, which no local queue may keep out.
+  uint32_t available_to_us() const {
+    const uint32_t reserve = pool_.capacity() / 8;
+    return available() > reserve ? available() - reserve : 0;
+  }
   const PoolUse& use() const { return pool_.use(); }
   uint32_t capacity() const { return pool_.capacity(); }
 

@@ -44,8 +44,12 @@ std::string_view frame_name(FrameType type) {
       return "CONNECTION_CLOSE";
     case FrameType::kHandshakeDone:
       return "HANDSHAKE_DONE";
+    case FrameType::kImmediateAck:
+      return "IMMEDIATE_ACK";
     case FrameType::kDatagram:
       return "DATAGRAM";
+    case FrameType::kAckFrequency:
+      return "ACK_FREQUENCY";
   }
   return "UNKNOWN";
 }

@@ -14,8 +14,8 @@ namespace viaduct::quic {
 enum class FrameType : uint8_t {
   kPadding = 0x00,
   kPing = 0x01,
-  kAck = 0x02,  // and 0x03, with ECN counts
-  kResetStream = 0x04,
+  kAck = 0x02,          // and 0x03, with ECN counts
+  kResetStream = 0x04,  // and 0x24, RESET_STREAM_AT (draft-ietf-quic-reliable-stream-reset)
   kStopSending = 0x05,
   kCrypto = 0x06,
   kNewToken = 0x07,
@@ -32,7 +32,9 @@ enum class FrameType : uint8_t {
   kPathResponse = 0x1b,
   kConnectionClose = 0x1c,  // 0x1d: the application's
   kHandshakeDone = 0x1e,
-  kDatagram = 0x30,  // and 0x31, with a length
+  kImmediateAck = 0x1f,  // draft-ietf-quic-ack-frequency, as is 0xaf
+  kDatagram = 0x30,      // and 0x31, with a length
+  kAckFrequency = 0xaf,
 };
 
 // Whether the peer must acknowledge a packet with such a frame (RFC 9000 section 1.2).
@@ -61,6 +63,8 @@ constexpr bool is_allowed_in(FrameType type, uint64_t wire_type, PacketType pack
     case FrameType::kPathResponse:
     case FrameType::kRetireConnectionId:
     case FrameType::kHandshakeDone:
+    case FrameType::kImmediateAck:
+    case FrameType::kAckFrequency:
       return packet == PacketType::kOneRtt;
     default:
       return packet == PacketType::kZeroRtt || packet == PacketType::kOneRtt;

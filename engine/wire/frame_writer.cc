@@ -63,6 +63,11 @@ bool write_reset_stream(ByteWriter& writer, uint64_t stream, uint64_t error, uin
   return write_integers(writer, 0x04, stream, error, final_size);
 }
 
+bool write_reset_stream_at(ByteWriter& writer, uint64_t stream, uint64_t error, uint64_t final_size,
+                           uint64_t reliable_size) {
+  return write_integers(writer, 0x24, stream, error, final_size, reliable_size);
+}
+
 bool write_stop_sending(ByteWriter& writer, uint64_t stream, uint64_t error) {
   return write_integers(writer, 0x05, stream, error);
 }
@@ -130,6 +135,10 @@ bool write_application_close(ByteWriter& writer, uint64_t error, Bytes reason) {
 }
 
 bool write_handshake_done(ByteWriter& writer) { return write_integers(writer, 0x1e); }
+
+bool write_ack_frequency(ByteWriter& writer, const AckFrequencyFrame& frame) {
+  return write_integers(writer, 0xaf, frame.sequence, frame.threshold, frame.max_delay_us, frame.reordering);
+}
 
 bool write_stream_header(ByteWriter& writer, uint64_t stream, uint64_t offset, size_t length, bool fin) {
   if (offset == 0) return write_integers(writer, stream_type(offset, fin), stream, length);

@@ -13,6 +13,8 @@ namespace viaduct::quic {
 bool write_padding(ByteWriter& writer, size_t count);
 bool write_ping(ByteWriter& writer);
 bool write_reset_stream(ByteWriter& writer, uint64_t stream, uint64_t error, uint64_t final_size);
+bool write_reset_stream_at(ByteWriter& writer, uint64_t stream, uint64_t error, uint64_t final_size,
+                           uint64_t reliable_size);
 bool write_stop_sending(ByteWriter& writer, uint64_t stream, uint64_t error);
 bool write_crypto(ByteWriter& writer, uint64_t offset, Bytes data);
 bool write_new_token(ByteWriter& writer, Bytes token);
@@ -30,6 +32,7 @@ bool write_path_response(ByteWriter& writer, const PathData& data);
 bool write_connection_close(ByteWriter& writer, const TransportError& error);
 bool write_application_close(ByteWriter& writer, uint64_t error, Bytes reason);
 bool write_handshake_done(ByteWriter& writer);
+bool write_ack_frequency(ByteWriter& writer, const AckFrequencyFrame& frame);
 
 // STREAM, CRYPTO and DATAGRAM bytes are sealed from where they lie: only their header is written here, always with a
 // length so that other frames can follow. *_data_room() says how many bytes fit behind a header in a packet with

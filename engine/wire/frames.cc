@@ -21,8 +21,10 @@ std::optional<FrameType> type_of(uint64_t wire_type) {
   if (wire_type <= 0x17) return FrameType::kStreamsBlocked;
   if (wire_type <= 0x1b) return static_cast<FrameType>(wire_type);
   if (wire_type <= 0x1d) return FrameType::kConnectionClose;
-  if (wire_type == 0x1e) return FrameType::kHandshakeDone;
+  if (wire_type <= 0x1f) return static_cast<FrameType>(wire_type);
+  if (wire_type == 0x24) return FrameType::kResetStream;
   if (wire_type == 0x30 || wire_type == 0x31) return FrameType::kDatagram;
+  if (wire_type == 0xaf) return FrameType::kAckFrequency;
   return std::nullopt;
 }
 
@@ -78,6 +80,13 @@ std::string_view parse_stream(ByteReader& reader, Frame& frame) {
   stream.data = (frame.wire_type & 0x02) ? reader.bytes(reader.varint()) : reader.rest();
   stream.fin = (frame.wire_type & 0x01) != 0;
   return stream.data.size() > kMaxVarint - stream.offset ? "STREAM beyond the largest offset" : "";
+}
+
+std::string_view parse_reset_stream(ByteReader& reader, Frame& frame) {
+  frame.reset_stream = {.stream = reader.varint(), .error = reader.varint(), .final_size = reader.varint()};
+  if (frame.wire_type == 0x24) frame.reset_stream.reliable_size = reader.varint();
+  return frame.reset_stream.reliable_size > frame.reset_stream.final_size ? "RESET_STREAM_AT beyond the final size"
+                                                                          : "";
 }
 
 // meets RFC 9000 19.6-1
@@ -153,12 +162,12 @@ std::string_view parse_fields(ByteReader& reader, const uint8_t* begin, Frame& f
       break;
     case FrameType::kPing:
     case FrameType::kHandshakeDone:
+    case FrameType::kImmediateAck:
       break;
     case FrameType::kAck:
       return parse_ack(reader, frame);
     case FrameType::kResetStream:
-      frame.reset_stream = {.stream = reader.varint(), .error = reader.varint(), .final_size = reader.varint()};
-      break;
+      return parse_reset_stream(reader, frame);
     case FrameType::kStopSending:
       frame.stop_sending = {.stream = reader.varint(), .error = reader.varint()};
       break;
@@ -200,6 +209,12 @@ std::string_view parse_fields(ByteReader& reader, const uint8_t* begin, Frame& f
       break;
     case FrameType::kDatagram:
       parse_datagram(reader, begin, frame);
+      break;
+    case FrameType::kAckFrequency:
+      frame.ack_frequency = {.sequence = reader.varint(),
+                             .threshold = reader.varint(),
+                             .max_delay_us = reader.varint(),
+                             .reordering = reader.varint()};
       break;
   }
   return {};

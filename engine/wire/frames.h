@@ -42,6 +42,7 @@ struct ResetStreamFrame {
   uint64_t stream;
   uint64_t error;
   uint64_t final_size;
+  uint64_t reliable_size;  // <= final_size: bytes that are delivered all the same
 };
 struct StopSendingFrame {
   uint64_t stream;
@@ -103,6 +104,13 @@ struct ConnectionCloseFrame {
   uint64_t frame_type;  // of the frame that caused it; 0 for the application's
   Bytes reason;         // UTF-8, if the peer is kind
 };
+// draft-ietf-quic-ack-frequency section 4.
+struct AckFrequencyFrame {
+  uint64_t sequence;
+  uint64_t threshold;     // an acknowledgement for more than so many ack-eliciting packets
+  uint64_t max_delay_us;  // microseconds
+  uint64_t reordering;    // 0: packets out of order are no reason for an acknowledgement at once
+};
 struct DatagramFrame {
   Bytes data;
   uint64_t frame_size;  // all of it, as max_datagram_frame_size counts
@@ -132,6 +140,7 @@ struct Frame {
     PathResponseFrame path_response;
     ConnectionCloseFrame connection_close;
     DatagramFrame datagram;
+    AckFrequencyFrame ack_frequency;
   };
 
   Frame() : padding{} {}

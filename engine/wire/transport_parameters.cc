@@ -24,8 +24,11 @@ enum class Id : uint64_t {
   kInitialSourceConnectionId = 0x0f,
   kRetrySourceConnectionId = 0x10,
   kVersionInformation = 0x11,
+  kResetStreamAt = 0x1d,
   kMaxDatagramFrameSize = 0x20,
   kGreaseQuicBit = 0x2ab2,
+  kMinAckDelay = 0xff04de1b,
+  kOldResetStreamAt = 0x17f7586d2cb571,
 };
 
 // A parameter whose value is one integer, with its bounds (RFC 9000 section 18.2). The default is TransportParameters'.
@@ -115,6 +118,14 @@ size_t encode_transport_parameters(const TransportParameters& parameters, Role s
   if (parameters.version_information) write_version_information(writer, *parameters.version_information);
   if (parameters.disable_active_migration) write_head(writer, Id::kDisableActiveMigration, 0);
   if (parameters.grease_quic_bit) write_head(writer, Id::kGreaseQuicBit, 0);
+  if (parameters.reset_stream_at) {
+    write_head(writer, Id::kResetStreamAt, 0);
+    write_head(writer, Id::kOldResetStreamAt, 0);
+  }
+  if (parameters.min_ack_delay) {
+    write_head(writer, Id::kMinAckDelay, varint_size(*parameters.min_ack_delay));
+    writer.varint(*parameters.min_ack_delay);
+  }
   if (sender == Role::kServer) {
     write_connection_id(writer, Id::kOriginalDestinationConnectionId, parameters.original_destination_connection_id);
     write_connection_id(writer, Id::kRetrySourceConnectionId, parameters.retry_source_connection_id);
@@ -195,6 +206,12 @@ std::string_view read_version_information(Bytes value, std::optional<VersionInfo
   return {};
 }
 
+std::string_view read_optional_integer(Bytes value, std::optional<uint64_t>& number) {
+  ByteReader reader(value);
+  number = reader.varint();
+  return reader.ok() && reader.empty() ? "" : "transport parameter is not one integer";
+}
+
 bool is_servers_alone(Id id) {
   return id == Id::kOriginalDestinationConnectionId || id == Id::kStatelessResetToken || id == Id::kPreferredAddress ||
          id == Id::kRetrySourceConnectionId;
@@ -218,6 +235,11 @@ std::string_view read_known(Id id, Bytes value, TransportParameters& parameters)
       return read_flag(value, parameters.disable_active_migration);
     case Id::kGreaseQuicBit:
       return read_flag(value, parameters.grease_quic_bit);
+    case Id::kResetStreamAt:
+    case Id::kOldResetStreamAt:
+      return read_flag(value, parameters.reset_stream_at);
+    case Id::kMinAckDelay:
+      return read_optional_integer(value, parameters.min_ack_delay);
     default:
       for (const IntegerParameter& integer : kIntegers) {
         if (integer.id == id) return read_integer(value, integer, parameters);
@@ -268,6 +290,9 @@ TransportError decode_transport_parameters(Bytes encoded, Role sender, Transport
     if (const auto fault = read_known(static_cast<Id>(id), value, parameters); !fault.empty()) return error(fault);
   }
   if (!reader.ok()) return error("transport parameters cut off");
+  if (parameters.min_ack_delay && *parameters.min_ack_delay > parameters.max_ack_delay * 1000) {
+    return error("min_ack_delay above max_ack_delay");
+  }
   return {};
 }
 

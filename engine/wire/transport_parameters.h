@@ -55,8 +55,10 @@ struct TransportParameters {
   uint64_t max_ack_delay = 25;                       // milliseconds, below 2^14
   uint64_t active_connection_id_limit = 2;           // at least 2
   uint64_t max_datagram_frame_size = 0;              // bytes of a whole DATAGRAM frame; 0: none accepted
+  std::optional<uint64_t> min_ack_delay;  // microseconds, up to max_ack_delay; absent: no ACK_FREQUENCY frames
   bool disable_active_migration = false;
   bool grease_quic_bit = false;
+  bool reset_stream_at = false;  // by its number or by the one of older drafts; both are sent
 
   bool operator==(const TransportParameters&) const = default;
 };

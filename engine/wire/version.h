@@ -17,6 +17,9 @@ constexpr bool is_supported(uint32_t version) { return version == kVersion1 || v
 constexpr uint32_t greased_version(uint32_t random) { return (random & 0xf0f0f0f0) | 0x0a0a0a0a; }
 constexpr bool is_greased(uint32_t version) { return (version & 0x0f0f0f0f) == 0x0a0a0a0a; }
 
+// A SCONE packet, in front of others; its highest bit is part of what it signals (draft-ietf-scone-protocol section 5).
+constexpr bool is_scone(uint32_t version) { return (version & 0x7fffffff) == 0x6f7dc0fd; }
+
 constexpr std::string_view version_name(uint32_t version) {
   if (version == kVersion1) return "v1";
   if (version == kVersion2) return "v2";

@@ -63,11 +63,21 @@ bool Link::enqueue(size_t bytes, Ecn& ecn, Instant now, Instant& departs) {
     ecn = Ecn::kCe;
     ++stats_.marked;
   }
-  const auto sending = static_cast<int64_t>(bytes * 8 * 1'000'000'000 / config_.bits_per_second);
-  last_departure_ = departs = std::max(now, last_departure_) + Duration::nanoseconds(sending);
+  const Instant begins = std::max(now, last_departure_);
+  const auto sending = static_cast<int64_t>(bytes * 8 * 1'000'000'000 / rate_at(begins));
+  last_departure_ = departs = begins + Duration::nanoseconds(sending);
+  stats_.waited += begins - now;
   queue_.push_back({departs, bytes});
   queued_bytes_ += bytes;
   return true;
+}
+
+uint64_t Link::rate_at(Instant when) const {
+  uint64_t rate = config_.bits_per_second;
+  for (const RateChange& change : config_.rate_changes) {
+    if (change.at <= when) rate = change.bits_per_second;
+  }
+  return rate;
 }
 
 // Every source of loss is asked each time, so that one of them does not shift the draws of another.

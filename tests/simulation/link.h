@@ -20,6 +20,12 @@ struct Blackhole {
   Instant until;
 };
 
+// From an instant on, the cable has another rate.
+struct RateChange {
+  Instant at;
+  uint64_t bits_per_second = 0;
+};
+
 // Gilbert's model of losses in bursts: a good and a bad state, changed with these probabilities at each datagram.
 struct GilbertLoss {
   double enter_bad = 0;
@@ -30,8 +36,9 @@ struct GilbertLoss {
 // Probabilities are 0 to 1, per datagram.
 struct LinkConfig {
   // --- the cable ---
-  uint64_t bits_per_second = 0;       // of IP packets; 0: no limit
-  size_t queue_packets = kUnlimited;  // that wait, beside the one being sent; more are dropped
+  uint64_t bits_per_second = 0;          // of IP packets; 0: no limit
+  std::vector<RateChange> rate_changes;  // ascending; only where there is a limit to begin with
+  size_t queue_packets = kUnlimited;     // that wait, beside the one being sent; more are dropped
   size_t queue_bytes = kUnlimited;
   Duration delay;     // one way
   Duration jitter;    // up to so much more, in order
@@ -65,6 +72,7 @@ struct LinkStats {
   uint64_t duplicated = 0;
   uint64_t reordered = 0;
   uint64_t marked = 0;
+  Duration waited;  // sum over the datagrams that were not dropped, in the queue
 };
 
 struct Arrival {
@@ -92,6 +100,7 @@ class Link {
   bool enqueue(size_t bytes, Ecn& ecn, Instant now, Instant& departs);
   bool is_lost(uint64_t index, Instant arrives);
   Instant arrival_of(Instant departs);
+  uint64_t rate_at(Instant when) const;
 
   const LinkConfig config_;
   Random random_;

@@ -65,7 +65,7 @@ quic::EndpointConfig draw_endpoint(Draw& draw) {
   config.active_connection_ids = draw.between(2, 8);
   config.max_ack_delay = draw.milliseconds(5, 50);
   config.max_udp_payload = static_cast<uint16_t>(draw.between(1'200, 1'452));
-  config.congestion = draw.one_in(2) ? quic::ControllerKind::kCubic : quic::ControllerKind::kNewReno;
+  config.congestion = static_cast<quic::ControllerKind>(draw.between(0, 2));
   config.packets_per_visit = static_cast<unsigned>(draw.between(1, 32));
   config.tls_steps_per_loop = static_cast<unsigned>(draw.between(1, 8));
   config.commands_per_loop = static_cast<unsigned>(draw.magnitude(4, 1'024));

@@ -125,7 +125,7 @@ class Simulation final : PacketFateObserver {
     Ack ack{.arrival = now_ + link_.round_trip / 2, .ranges = {}, .delay = now_ - received_.largest_time()};
     for (size_t i = 0; i < received_.size(); ++i) ack.ranges.push_back(received_.from_largest(i));
     acks_.push_back(std::move(ack));
-    ack_policy_.on_ack_sent();
+    ack_policy_.on_ack_sent(received_.largest());
   }
 
   void packet_acked(PacketSpace, uint64_t, const SentPacket&, std::span<const SentFrame>) override {}

@@ -171,7 +171,62 @@ TEST(KeyUpdate, IsFollowedInBothDirections) {
   EXPECT_EQ(pair.server.stats().packets_undecryptable + pair.client.stats().packets_undecryptable, 0u);
 }
 
-// RFC 9000 section 13.4.1: what the IP header says is reported, though we mark nothing ourselves.
+// RFC 9000 section 21.4: acknowledging everything, received or not, speeds a transfer up for nobody.
+TEST(Acknowledgements, OfWhatWasSkippedEndTheConnection) {
+  TwoEndpoints pair;
+  ASSERT_TRUE(pair.handshake());
+  pair.client.write(pair.client.opened[0], 0, {1}, false);
+  ASSERT_TRUE(pair.run_until([&] { return !pair.server.received[0].empty(); }));
+  pair.server.write(pair.accepted(), 0, std::vector<uint8_t>(2'000'000, 1), true);
+  ASSERT_TRUE(pair.run_until([&] { return pair.client.finished[0]; }));
+  EXPECT_FALSE(pair.client.saw(EventType::kClosed)) << "an honest peer does not acknowledge what it did not get";
+  // Everything from 0 to 1,000.
+  pair.client.say_next({0x02, 0x43, 0xe8, 0x00, 0x00, 0x43, 0xe8});
+  pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(100, 1), false);
+  ASSERT_TRUE(pair.run_until([&] { return pair.server.saw(EventType::kClosed); }));
+  EXPECT_EQ(pair.server.find(EventType::kClosed)->error, 0x0au);
+  EXPECT_EQ(pair.server.stats().acks_refused, 1u);
+}
+
+// RFC 9000 section 13.4: every 1-RTT packet of an ordinary connection is marked, and both say so.
+TEST(Ecn, PacketsAreMarkedAndTheMarksReported) {
+  TwoEndpoints pair;
+  ASSERT_TRUE(pair.handshake());
+  pair.run_for(Duration::milliseconds(300));
+  bool reported = false;
+  size_t unmarked = 0;
+  pair.filter = [&](bool, Datagram& datagram) {
+    unmarked += datagram.ecn != viaduct::Ecn::kEct0;
+    return true;
+  };
+  pair.server.set_tamper([&](MutableBytes, MutableBytes payload) { reported |= payload[0] == 0x03; });
+  pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(50'000, 1), true);
+  ASSERT_TRUE(pair.run_until([&] { return pair.server.finished[0]; }));
+  EXPECT_TRUE(reported);
+  EXPECT_EQ(unmarked, 0u);
+}
+
+// A network that clears the marks is noticed by the counts that are missing.
+TEST(Ecn, MarkingEndsWhereMarksAreCleared) {
+  TwoEndpoints pair;
+  pair.filter = [](bool, Datagram& datagram) {
+    datagram.ecn = viaduct::Ecn::kNotEct;
+    return true;
+  };
+  ASSERT_TRUE(pair.handshake());
+  pair.run_for(Duration::milliseconds(300));
+  size_t marked = 0;
+  pair.filter = [&](bool to_server, Datagram& datagram) {
+    marked += to_server && datagram.ecn != viaduct::Ecn::kNotEct;
+    datagram.ecn = viaduct::Ecn::kNotEct;
+    return true;
+  };
+  pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(50'000, 1), true);
+  ASSERT_TRUE(pair.run_until([&] { return pair.server.finished[0]; }));
+  EXPECT_EQ(marked, 0u);
+}
+
+// RFC 9000 section 13.4.1: what the IP header says is reported.
 // proves RFC 9000 13.4.1-1
 TEST(Ecn, MarksAreReported) {
   TwoEndpoints pair;

@@ -28,7 +28,7 @@ EndpointConfig small_config() {
 }
 
 Side::Side(const EndpointConfig& config, crypto::TlsContext* server, crypto::TlsContext* client, uint64_t seed,
-           uint8_t secret)
+           uint8_t secret, Tracer* tracer)
     : random_(Random::from_seed(seed)),
       ids_(std::nullopt, SipKey{secret}, 0, 1, random_),
       shards_(SipKey{secret}, 1, ids_.length()) {
@@ -37,7 +37,8 @@ Side::Side(const EndpointConfig& config, crypto::TlsContext* server, crypto::Tls
                             .tls_client = client,
                             .connection_ids = ids_,
                             .shards = shards_,
-                            .random = random_};
+                            .random = random_,
+                            .tracer = tracer};
   services.stateless_reset_key.fill(secret);
   services.token_secret.fill(secret);
   endpoint_ = std::make_unique<Endpoint>(config, services);
@@ -125,7 +126,8 @@ bool Side::saw(EventType type) const { return find(type) != nullptr; }
 TwoEndpoints::TwoEndpoints(PairOptions options)
     : tls(viaduct::test::make_test_tls(options.tls)),
       client(options.client, nullptr, options.real_client ? options.real_client : tls.get(), options.seed, 1),
-      server(options.server, options.real_server ? options.real_server : tls.get(), nullptr, options.seed + 1, 2) {}
+      server(options.server, options.real_server ? options.real_server : tls.get(), nullptr, options.seed + 1, 2,
+             options.server_tracer) {}
 
 ConnectionHandle TwoEndpoints::connect(uint64_t cookie) {
   const ConnectOptions options{.path = client_path, .server_name = "server.test", .cookie = cookie, .memory = &memory};

@@ -41,7 +41,7 @@ struct OwnedChunk {
 class Side {
  public:
   Side(const EndpointConfig& config, crypto::TlsContext* server, crypto::TlsContext* client, uint64_t seed,
-       uint8_t secret = 1);
+       uint8_t secret = 1, Tracer* tracer = nullptr);
 
   Endpoint& endpoint() { return *endpoint_; }
   uint64_t verdict(Verdict verdict) const { return endpoint_->verdicts()[verdict]; }
@@ -69,6 +69,7 @@ class Side {
   std::vector<Command> unconsumed;
   std::vector<ConnectionHandle> opened;
   size_t packets_used() const { return pool_.used(); }
+  size_t id_length() const { return ids_.length(); }
   // Changes what is sent from now on, before it is sealed.
   void set_tamper(TamperingProtector::Tamper tamper) { protector_.tamper = std::move(tamper); }
   // Instead of the next 1-RTT packets, with room for them, that are sent: until one went out.
@@ -90,6 +91,7 @@ struct PairOptions {
   crypto::TlsContext* real_server = nullptr;  // instead of the test TLS
   crypto::TlsContext* real_client = nullptr;
   uint64_t seed = 1;
+  Tracer* server_tracer = nullptr;
 };
 // Capacities that are quickly allocated.
 EndpointConfig small_config();

@@ -40,7 +40,7 @@ TEST_F(AckPolicyTest, EverySecondPacketIsAcknowledgedAtOnce) {
   EXPECT_FALSE(policy.due(at(0)));
   receive(1, at(1));
   EXPECT_TRUE(policy.due(at(1)));
-  policy.on_ack_sent();
+  policy.on_ack_sent(ranges.largest());
   EXPECT_FALSE(policy.due(at(1)));
   receive(2, at(2));
   EXPECT_FALSE(policy.due(at(2)));
@@ -66,7 +66,7 @@ TEST_F(AckPolicyTest, AnAckIsNotAcknowledged) {
 TEST_F(AckPolicyTest, AGapIsReportedAtOnce) {
   receive(0, at(0));
   receive(1, at(0));
-  policy.on_ack_sent();
+  policy.on_ack_sent(ranges.largest());
   receive(3, at(1));
   EXPECT_TRUE(policy.due(at(1)));
 }
@@ -74,7 +74,7 @@ TEST_F(AckPolicyTest, AGapIsReportedAtOnce) {
 TEST_F(AckPolicyTest, AnOldGapIsNoReason) {
   receive(0, at(0));
   receive(2, at(0));
-  policy.on_ack_sent();
+  policy.on_ack_sent(ranges.largest());
   receive(3, at(1));
   EXPECT_FALSE(policy.due(at(1)));
 }
@@ -83,7 +83,7 @@ TEST_F(AckPolicyTest, AnOldGapIsNoReason) {
 TEST_F(AckPolicyTest, ALatePacketIsReportedAtOnce) {
   receive(0, at(0));
   receive(2, at(0));
-  policy.on_ack_sent();
+  policy.on_ack_sent(ranges.largest());
   receive(1, at(1));
   EXPECT_TRUE(policy.due(at(1)));
 }
@@ -92,7 +92,7 @@ TEST_F(AckPolicyTest, AcksBetweenDataAreNoGap) {
   receive(0, at(0));
   receive(1, at(0), false);
   receive(2, at(0), false);
-  policy.on_ack_sent();
+  policy.on_ack_sent(ranges.largest());
   receive(3, at(1));
   EXPECT_FALSE(policy.due(at(1)));
 }
@@ -100,7 +100,7 @@ TEST_F(AckPolicyTest, AcksBetweenDataAreNoGap) {
 TEST_F(AckPolicyTest, WhatWasForgottenIsNoGap) {
   receive(0, at(0));
   for (uint64_t i = 1; i < 5; ++i) receive(i, at(0), false);
-  policy.on_ack_sent();
+  policy.on_ack_sent(ranges.largest());
   ranges.forget_up_to(4);
   receive(5, at(1));
   EXPECT_FALSE(policy.due(at(1)));

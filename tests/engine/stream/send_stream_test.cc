@@ -148,7 +148,7 @@ TEST(SendStream, ResetGivesAllWritesBackAtOnce) {
   f.write(10);
   f.write(10);
   const SendSpan sent = f.next(5);
-  EXPECT_TRUE(f.stream.reset(77, f.ranges, f.released));
+  EXPECT_TRUE(f.stream.reset(77, 0, f.ranges, f.released));
   f.take_released();
   EXPECT_EQ(f.released_offsets, (std::vector<uint64_t>{0, 10}));
   EXPECT_EQ(f.stream.final_size(), 5u);
@@ -157,7 +157,7 @@ TEST(SendStream, ResetGivesAllWritesBackAtOnce) {
   f.lose(sent);
   f.ack(sent);
   EXPECT_FALSE(f.stream.has_next(kUnlimited));
-  EXPECT_FALSE(f.stream.reset(78, f.ranges, f.released));
+  EXPECT_FALSE(f.stream.reset(78, 0, f.ranges, f.released));
   EXPECT_FALSE(f.stream.is_finished());
   f.stream.on_reset_acked();
   EXPECT_TRUE(f.stream.is_finished());
@@ -167,7 +167,7 @@ TEST(SendStream, CannotBeResetOnceAllHasArrived) {
   Fixture f;
   f.write(10, true);
   f.ack(f.next(100));
-  EXPECT_FALSE(f.stream.reset(1, f.ranges, f.released));
+  EXPECT_FALSE(f.stream.reset(1, 0, f.ranges, f.released));
 }
 
 // Random writes, packets and fates: every byte that is sent is right, the peer gets all of them in the end, and

@@ -175,6 +175,33 @@ TEST(StreamLimits, AStreamResetWhileItWaitsIsResetOnceItMayOpen) {
   EXPECT_FALSE(f.streams.has_data());
 }
 
+// What waits for the peer's limit is bounded for each connection, and counts no more once it may go.
+TEST(StreamLimits, OnlySoManyStreamsWait) {
+  StreamLimits limits = kLimits;
+  limits.max_waiting_streams = 3;
+  StreamFixture f(Role::kClient, limits);
+  f.streams.set_peer_limits(TransportParameters{});
+  EXPECT_EQ(f.write(kClientBidi, 0, 10), StreamSet::WriteResult::kDone);
+  EXPECT_EQ(f.write(kClientUni, 0, 10), StreamSet::WriteResult::kDone);
+  EXPECT_EQ(f.write(kClientBidi + 4, 0, 10), StreamSet::WriteResult::kDone);
+  EXPECT_EQ(f.write(kClientBidi + 8, 0, 10), StreamSet::WriteResult::kNoStreams);
+  EXPECT_EQ(f.write(kClientUni + 4, 0, 10), StreamSet::WriteResult::kNoStreams);
+  f.streams.on_max_streams({.unidirectional = false, .limit = 1});
+  EXPECT_EQ(f.write(kClientBidi + 8, 0, 10), StreamSet::WriteResult::kDone);
+  EXPECT_EQ(f.write(kClientBidi + 12, 0, 10), StreamSet::WriteResult::kNoStreams);
+}
+
+// However many streams we open, a peer may still open some.
+TEST(StreamLimits, OurStreamsLeaveRoomForThePeers) {
+  StreamFixture f(Role::kServer, kLimits, {.streams = 16, .writes = 32, .ranges = 4, .receive_blocks = 4});
+  f.streams.set_peer_limits(TransportParameters{});
+  uint64_t opened = 0;
+  while (f.write(kServerUni + 4 * opened, 0, 1) == StreamSet::WriteResult::kDone) ++opened;
+  EXPECT_EQ(opened, 14u);
+  EXPECT_TRUE(f.receive(kClientBidi + 4, 0, 1).is_ok());
+  EXPECT_TRUE(f.receive(kClientBidi + 8, 0, 1).no_room);
+}
+
 // RFC 9000 section 4.1: the sum over streams of their highest offsets.
 // proves RFC 9000 19.9-1 19.9-2
 TEST(StreamLimits, TheConnectionsLimitCountsAllStreams) {
