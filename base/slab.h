@@ -107,6 +107,7 @@ class ChunkPool {
       const MutableBytes own{bytes_ + size_t{i - 1} * room_, room_};
       (new (chunks_ + i - 1) PooledChunk(this, own, &ChunkPool::take_back))->drop();
     }
+    unused_ = returned_.exchange(nullptr, std::memory_order_acquire);
   }
   ~ChunkPool() {
     assert(used() == 0);
@@ -119,13 +120,16 @@ class ChunkPool {
 
   // A chunk with one reference, the caller's; null, and counted as refused, where all are used.
   PooledChunk* acquire() {
-    if (!free_) free_ = returned_.exchange(nullptr, std::memory_order_acquire);
-    if (!free_) {
+    // What came back is warm; what was never used would be fetched from memory.
+    if (!warm_ && returned_.load(std::memory_order_relaxed))
+      warm_ = returned_.exchange(nullptr, std::memory_order_acquire);
+    PooledChunk*& from = warm_ ? warm_ : unused_;
+    if (!from) {
       refused_.store(refused() + 1, std::memory_order_relaxed);
       return nullptr;
     }
-    PooledChunk* chunk = free_;
-    free_ = chunk->next_;
+    PooledChunk* chunk = from;
+    from = chunk->next_;
     unpoison(chunk->room_.data(), chunk->room_.size());
     chunk->hold();
     const uint32_t now = used_.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -157,7 +161,8 @@ class ChunkPool {
   uint32_t room_;
   PooledChunk* chunks_;
   uint8_t* bytes_;
-  PooledChunk* free_ = nullptr;  // the acquiring thread's
+  PooledChunk* warm_ = nullptr;    // the acquiring thread's, as is the next
+  PooledChunk* unused_ = nullptr;  // what was never acquired
   std::atomic<uint32_t> high_water_{0};
   std::atomic<uint64_t> refused_{0};
   alignas(64) std::atomic<PooledChunk*> returned_{nullptr};

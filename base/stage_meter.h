@@ -29,8 +29,8 @@ enum class Stage : uint8_t {
 inline constexpr size_t kStages = static_cast<size_t>(Stage::kStolen) + 1;
 
 inline constexpr std::array<std::string_view, kStages> kStageNames = {
-    "receive", "headers",     "open",  "frames", "commands", "tls", "timers",
-    "events",  "application", "build", "seal",   "send",     "idle"};
+    "receive", "headers",     "open",  "frames", "commands", "tls",  "timers",
+    "events",  "application", "build", "seal",   "send",     "idle", "stolen"};
 
 // Reads the time-stamp counter once per stage and burst, never per packet. One worker's, but for cycles() and total().
 class StageMeter {

@@ -53,6 +53,23 @@ TEST(Slab, AllocatesOnlyWhenItIsMadeAndGivesAllBack) {
   EXPECT_EQ(memory.bytes_held, 0u);
 }
 
+TEST(ChunkPool, GivesOutAgainWhatCameBackBeforeWhatWasNeverUsed) {
+  ChunkPool pool(8, 64);
+  PooledChunk* first = pool.acquire();
+  PooledChunk* second = pool.acquire();
+  first->drop();
+  second->drop();
+  for (int i = 0; i < 20; ++i) {
+    PooledChunk* again = pool.acquire();
+    EXPECT_TRUE(again == first || again == second);
+    again->drop();
+  }
+  std::vector<PooledChunk*> all;
+  while (PooledChunk* chunk = pool.acquire()) all.push_back(chunk);
+  EXPECT_EQ(all.size(), 8u);
+  for (PooledChunk* chunk : all) chunk->drop();
+}
+
 #ifdef VIADUCT_ADDRESS_SANITIZER
 TEST(SlabDeathTest, SanitizerSeesUseOfAFreeBlock) {
   BytePool pool(2, 64);

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string_view>
+
 #include "base/worker_loop.h"
 #include "tests/support/fake_port.h"
 
@@ -28,6 +31,12 @@ TEST(StageMeter, BooksWhatPassesBetweenStages) {
   EXPECT_EQ(meter.cycles(Stage::kFrames), 20u);
   EXPECT_EQ(meter.busy(), 128u);
   EXPECT_EQ(meter.total(), 128u);
+}
+
+TEST(StageMeter, EveryStageHasANameOfItsOwn) {
+  const std::set<std::string_view> names(kStageNames.begin(), kStageNames.end());
+  EXPECT_EQ(names.size(), kStages);
+  EXPECT_FALSE(names.contains(""));
 }
 
 TEST(StageMeter, ARoundThatMovedNothingWasIdleAsAWhole) {

@@ -184,6 +184,7 @@ class Operation(OriginTest):
         for name in ("receive", "headers", "open", "frames", "commands", "tls", "events", "application", "build", "seal", "send",
                      "idle"):
             self.assertGreater(stages[f"cycles_{name}"], 0, name)
+        self.assertIn("cycles_stolen", stages)
         self.assertGreater(stages["packets_built"], len(BIG) // 1500)
         self.assertLess(stages["cycles_busy"], stages["cycles_total"])
         self.assertGreater(stages["cycles_seal"], stages["packets_built"] * 100)
