@@ -44,7 +44,8 @@ struct Config {
   ContentConfig content;
   SiteLimits site;
   http3::ServerLimits http;
-  quic::EndpointConfig transport;
+  // Rings that the caches hold: endpoint and application empty them several times a round.
+  quic::EndpointConfig transport{.event_slots = 1024, .command_slots = 1024};
 
   QlogConfig qlog;
 
