@@ -5,8 +5,8 @@
 namespace viaduct::origin {
 namespace {
 
-// Room of a chunk for a response's header section and a short text.
-constexpr uint32_t kHeadRoom = 1024;
+// Room of a chunk for a response's header section and a short text, or small content.
+constexpr uint32_t kHeadRoom = 1024 + Site::kCopiedContent;
 // Rounds of the application in one step, so that one burst's requests are answered with the next build.
 constexpr int kApplicationRounds = 4;
 

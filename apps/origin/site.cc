@@ -180,12 +180,13 @@ void Site::respond(Exchange& exchange) {
                               exchange.target);
   const Bytes text = exchange.conditions.is_head ? Bytes{} : as_bytes(fields.body());
   const uint64_t length = text.size() + (exchange.end - exchange.write_at);
+  const Bytes copied = text.empty() ? content_to_copy(exchange) : text;
   const http3::RequestId id = exchange.id;
   const uint16_t status = exchange.decision.status;
   // Before the call: an answer without content may end the request within it.
   exchange.verdict = exchange.decision.verdict;
   exchange.state = Exchange::State::kSending;
-  if (!server_->respond(id, status, fields.fields(), length, text)) {
+  if (!server_->respond(id, status, fields.fields(), length, copied)) {
     exchange.verdict = kGivenUp;
     exchange.state = Exchange::State::kDecided;
     retry_later(exchange);
@@ -195,7 +196,26 @@ void Site::respond(Exchange& exchange) {
   Exchange* sending = find(id);
   if (!sending) return;
   finish_opening(*sending);
+  if (text.empty() && !copied.empty()) forget_copied(*sending);
   pump(*sending);
+}
+
+// All of the content, where it is at hand and small; else nothing.
+Bytes Site::content_to_copy(const Exchange& exchange) const {
+  const uint64_t length = exchange.end - exchange.write_at;
+  if (exchange.ready_count != 1 || exchange.position != exchange.end || length > kCopiedContent) return {};
+  const Chunk& chunk = *exchange.ready[exchange.ready_first];
+  const uint64_t offset = exchange.write_at % content_.segment_size();
+  return offset + length <= chunk.size() ? chunk.bytes().subspan(offset, length) : Bytes{};
+}
+
+void Site::forget_copied(Exchange& exchange) {
+  exchange.ready[exchange.ready_first]->drop();
+  exchange.ready_count = 0;
+  --exchange.held;
+  --held_;
+  statistics_.body_bytes.add(exchange.end - exchange.write_at);
+  exchange.write_at = exchange.end;
 }
 
 void Site::on_writable(http3::RequestId id) {

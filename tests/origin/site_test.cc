@@ -95,7 +95,7 @@ class Asked : public testing::Test {
   SiteLimits site_limits;
   http3::ServerLimits server_limits;
   WallClock wall;
-  ChunkPool chunks{64, 1024};
+  ChunkPool chunks{64, 1024 + Site::kCopiedContent};
   std::unique_ptr<ContentLoader> loader;
   std::unique_ptr<ContentClient> client;
   std::unique_ptr<FakeEngine> engine;
