@@ -176,6 +176,8 @@ class Connection final : public ListNode<ConnectionsToSend>,
                    std::span<const SentFrame> frames) override;
   void packet_probed(PacketSpace space, uint64_t number, const SentPacket& packet,
                      std::span<const SentFrame> frames) override;
+  void note_stream_acked(const SentFrame& frame);
+  void tell_stream_acked();
   void on_frames_lost(PacketSpace space, std::span<const SentFrame> frames);
 
   // connection_receive.cc
@@ -365,6 +367,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
 
   // --- sending ---
   MtuSearch mtu_;
+  SentFrame acked_run_;  // bytes of one stream that an ACK frame acknowledged so far; of type kStream, if any
   Instant pacing_deadline_ = Instant::never();
   bool handshake_done_due_ = false;
   bool token_due_ = false;

@@ -23,6 +23,9 @@ void Connection::packet_acked(PacketSpace space, uint64_t, const SentPacket& pac
       case SentFrameType::kMtuProbe:
         on_mtu_probe_acked(frame.length);
         break;
+      case SentFrameType::kStream:
+        note_stream_acked(frame);
+        break;
       default:
         streams_.on_acked(frame);
         break;
@@ -31,8 +34,31 @@ void Connection::packet_acked(PacketSpace space, uint64_t, const SentPacket& pac
   if (handshake_ && handshake_confirmed_) drop_handshake_state();
 }
 
+// Packets in a row mostly carry bytes in a row, which the stream then hears of at once.
+void Connection::note_stream_acked(const SentFrame& frame) {
+  constexpr uint32_t kLongest = 1 << 30;
+  SentFrame& run = acked_run_;
+  const bool goes_on = run.type == SentFrameType::kStream && run.id == frame.id && !run.fin &&
+                       run.offset + run.length == frame.offset && run.length < kLongest;
+  if (!goes_on) {
+    tell_stream_acked();
+    run = frame;
+    return;
+  }
+  run.length += frame.length;
+  run.fin = frame.fin;
+}
+
+// At the end of a run, and before anything else is told of the packets' fate.
+void Connection::tell_stream_acked() {
+  if (acked_run_.type != SentFrameType::kStream) return;
+  streams_.on_acked(acked_run_);
+  acked_run_ = {};
+}
+
 void Connection::packet_lost(PacketSpace space, uint64_t number, const SentPacket& packet,
                              std::span<const SentFrame> frames) {
+  tell_stream_acked();
   shard_.stats.packets_lost.add();
   if (trace_) trace_lost(space, number);
   on_frames_lost(space, frames);

@@ -124,6 +124,7 @@ TransportError Connection::apply_ack(const AckFrame& frame, PacketSpace space, I
                          frame.has_ecn ? &frame.ecn : nullptr};
   trace_time_ = now;
   const auto error = recovery_.on_ack(space, report, now, *this);
+  tell_stream_acked();
   if (trace_) trace_metrics(now);
   if (error) shard_.stats.acks_refused.add();
   // RFC 9001 section 4.1.2 lets a client take this for a HANDSHAKE_DONE that was lost, and so probe with 1-RTT packets.
