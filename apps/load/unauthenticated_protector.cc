@@ -110,6 +110,7 @@ class Protector final : public crypto::PacketProtector {
   }
   void header_masks(std::span<crypto::MaskJob> jobs) override { real_->header_masks(jobs); }
   crypto::ScheduleUse schedule_use() const override { return real_->schedule_use(); }
+  crypto::ScheduleUse header_schedule_use() const override { return real_->header_schedule_use(); }
 
  private:
   std::unique_ptr<crypto::PacketProtector> real_;

@@ -144,12 +144,18 @@ http {{ access_log off; sendfile on; keepalive_requests 100000000; open_file_cac
     ssl_certificate {folder}/certificate.pem; ssl_certificate_key {folder}/key.pem; ssl_protocols TLSv1.3;
     ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256; root {root}; }} }}
 """
-CADDY = """{{ admin off
+CADDY = """{{
+  admin off
   auto_https off
-  servers {{ protocols h3 }} }}
-https://198.18.2.1:443 {{ tls {folder}/certificate.pem {folder}/key.pem
+  servers {{
+    protocols h1 h2 h3
+  }}
+}}
+:443 {{
+  tls {folder}/certificate.pem {folder}/key.pem
   root * {root}
-  file_server }}
+  file_server
+}}
 """
 HAPROXY = """global
   nbthread 1
