@@ -56,8 +56,9 @@ LinkConfig draw_link(Draw& draw) {
 
 quic::EndpointConfig draw_endpoint(Draw& draw) {
   quic::EndpointConfig config = small_endpoint();
-  config.handshake_timeout = Duration::seconds(120);
-  config.idle_timeout = Duration::seconds(60);
+  // A dozen lost datagrams in a row, which the drawn masks and bursts can bring, are minutes of backoff (RFC 9002
+  // section 6.2.1): giving up earlier would be right, and no fault to be found.
+  config.handshake_timeout = config.idle_timeout = Duration::seconds(600);
   config.connection_window = draw.magnitude(2'000, 500'000);
   config.stream_window = draw.magnitude(1'000, 500'000);
   config.max_streams_bidi = draw.magnitude(1, 100);

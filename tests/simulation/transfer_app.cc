@@ -11,6 +11,12 @@ using quic::CommandType;
 using quic::Event;
 using quic::EventType;
 
+namespace {
+
+constexpr Duration kRingRetry = Duration::milliseconds(1);
+
+}  // namespace
+
 void TransferApp::run(quic::AppChannel& channel, Instant now) {
   std::array<Event, 32> events;
   for (size_t count; (count = channel.events.pop(events)) > 0;) {
@@ -19,14 +25,12 @@ void TransferApp::run(quic::AppChannel& channel, Instant now) {
   on_run(now);
   give_back(now);
   while (!pending_.empty() && channel.commands.push(std::span(&pending_.front(), 1)) == 1) pending_.pop_front();
-  stalled_ = !pending_.empty();
+  retry_ = pending_.empty() ? Instant::never() : now + kRingRetry;
 }
 
-// Where the ring was full the endpoint runs at once, because it has commands; a moment later there is room.
-Instant TransferApp::deadline() const {
-  if (stalled_) return Instant();
-  return kept_.empty() ? Instant::never() : kept_.front().until;
-}
+// Where the ring was full the endpoint mostly runs at once, because it has commands, and then so does this. An endpoint
+// that waits for memory takes none for a while.
+Instant TransferApp::deadline() const { return kept_.empty() ? retry_ : std::min(retry_, kept_.front().until); }
 
 void TransferApp::take(const Event& event, Instant now) {
   if (event.type == EventType::kReleased) {

@@ -78,7 +78,7 @@ class TransferApp : public Application {
 
   const TransferOptions options_;
   std::deque<quic::Command> pending_;  // the ring may be full
-  bool stalled_ = false;
+  Instant retry_ = Instant::never();   // when to look for room in the ring
   std::deque<Kept> kept_;
   std::map<Handle, uint64_t> kept_bytes_;
   size_t writes_outstanding_ = 0;
