@@ -81,6 +81,11 @@ class WorkerLoop {
   void drain() {
     for (std::span<Packet*> taken = take(); !taken.empty(); taken = take()) port_.release(taken);
     release();
+    if constexpr (ForwardingHandler<Handler>) {
+      const std::span<Packet*> forwarded = handler_.outgoing();
+      port_.release(forwarded);
+      handler_.taken(forwarded.size());
+    }
     port_.release(std::span(outgoing_).first(backlog_));
     port_.release(std::span(empty_).first(empties_));
     backlog_ = empties_ = 0;
@@ -205,10 +210,14 @@ class WorkerLoop {
   // What a forwarding handler sends on. It bounds what the port has yet to take.
   size_t forward() {
     if constexpr (ForwardingHandler<Handler>) {
-      const std::span<Packet*> outgoing = handler_.outgoing();
-      if (outgoing.empty()) return 0;
-      const size_t sent = port_.send(outgoing);
-      handler_.taken(sent);
+      size_t sent = 0;
+      for (std::span<Packet*> outgoing = handler_.outgoing(); !outgoing.empty(); outgoing = handler_.outgoing()) {
+        const std::span<Packet*> offered = outgoing.first(std::min<size_t>(outgoing.size(), kBurst));
+        const size_t taken = port_.send(offered);
+        handler_.taken(taken);
+        sent += taken;
+        if (taken < offered.size()) break;
+      }
       stats_.sent.add(sent);
       return sent;
     } else {

@@ -133,6 +133,41 @@ void run_any(const Lane* lanes, size_t count) {
   lanes->schedule->rounds == 10 ? run_all<10, kOperation>(lanes, count) : run_all<14, kOperation>(lanes, count);
 }
 
+VIADUCT_AES inline __m128i load(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+
+// Mixes each target half with the cipher's word on the other one.
+template <size_t kCount>
+VIADUCT_AES inline void mix_halves(const HalvesLane* lanes, uint8_t pass, uint8_t* HalvesLane::* target,
+                                   uint8_t* HalvesLane::* source, const uint8_t* HalvesLane::* mask) {
+  __m128i state[kCount];
+  const __m128i* keys[kCount];
+#pragma GCC unroll 8
+  for (size_t i = 0; i < kCount; ++i) {
+    keys[i] = reinterpret_cast<const __m128i*>(lanes[i].schedule->round_keys.data());
+    // What the half is expanded with: the block's size and the pass, in the last two bytes.
+    const __m128i tail = _mm_slli_si128(_mm_cvtsi32_si128(lanes[i].size | pass << 8), 14);
+    state[i] = _mm_xor_si128(_mm_xor_si128(load(lanes[i].*source), tail), keys[i][0]);
+  }
+#pragma GCC unroll 16
+  for (size_t round = 1; round < 10; ++round) {
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kCount; ++i) state[i] = _mm_aesenc_si128(state[i], keys[i][round]);
+  }
+#pragma GCC unroll 8
+  for (size_t i = 0; i < kCount; ++i) {
+    const __m128i word = _mm_and_si128(_mm_aesenclast_si128(state[i], keys[i][10]), load(lanes[i].*mask));
+    store<Operation::kEncrypt>(lanes[i].*target, _mm_xor_si128(load(lanes[i].*target), word));
+  }
+}
+
+template <size_t kCount>
+VIADUCT_AES void unmix_lanes(const HalvesLane* lanes, bool all_passes) {
+  mix_halves<kCount>(lanes, 4, &HalvesLane::left, &HalvesLane::right, &HalvesLane::left_mask);
+  mix_halves<kCount>(lanes, 3, &HalvesLane::right, &HalvesLane::left, &HalvesLane::right_mask);
+  mix_halves<kCount>(lanes, 2, &HalvesLane::left, &HalvesLane::right, &HalvesLane::left_mask);
+  if (all_passes) mix_halves<kCount>(lanes, 1, &HalvesLane::right, &HalvesLane::left, &HalvesLane::right_mask);
+}
+
 }  // namespace
 
 bool usable() {
@@ -160,5 +195,11 @@ VIADUCT_AES void invert(const Schedule& schedule, Schedule& inverse) {
 void encrypt(const Lane* lanes, size_t count) { run_any<Operation::kEncrypt>(lanes, count); }
 void decrypt(const Lane* lanes, size_t count) { run_any<Operation::kDecrypt>(lanes, count); }
 void encrypt_to_masks(const Lane* lanes, size_t count) { run_any<Operation::kMask>(lanes, count); }
+
+void unmix(const HalvesLane* lanes, size_t count, bool all_passes) {
+  if (count == kLanes) return unmix_lanes<kLanes>(lanes, all_passes);
+  for (; count >= 2; lanes += 2, count -= 2) unmix_lanes<2>(lanes, all_passes);
+  if (count == 1) unmix_lanes<1>(lanes, all_passes);
+}
 
 }  // namespace viaduct::crypto::aes_ni

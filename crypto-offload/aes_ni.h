@@ -41,4 +41,18 @@ void decrypt(const Lane* lanes, size_t count);
 // Encrypts, and writes the first 5 bytes only: header-protection masks (RFC 9001 section 5.4.3).
 void encrypt_to_masks(const Lane* lanes, size_t count);
 
+// A block of another length than AES's, cut into halves of up to 10 bytes with zeros behind them (QUIC-LB draft,
+// section 5.4.2). The masks say which bits belong to a half.
+struct HalvesLane {
+  const Schedule* schedule;
+  uint8_t* left;  // kBlockSize bytes, as all below
+  uint8_t* right;
+  const uint8_t* left_mask;
+  const uint8_t* right_mask;
+  uint8_t size;  // of the whole block
+};
+
+// Takes passes 4, 3, 2 and, if all_passes, 1 back. 1 to kLanes lanes of AES-128.
+void unmix(const HalvesLane* lanes, size_t count, bool all_passes);
+
 }  // namespace viaduct::crypto::aes_ni

@@ -38,8 +38,24 @@ class BlockCipher {
   static void encrypt_each(std::span<const Job> jobs);
   static void decrypt_each(std::span<const Job> jobs);
 
+  // A block of another length than AES's, 5 to 19 bytes, as two halves that share the middle octet where it is odd
+  // (section 5.4.2): left has its high nibble, right its low one. Zeros follow each half.
+  struct Halves {
+    Block left{};
+    Block right{};
+  };
+  struct HalvesJob {
+    const BlockCipher* cipher = nullptr;
+    Halves* halves = nullptr;
+    uint8_t size = 0;  // of the whole block
+  };
+  // Takes back what the passes 4, 3 and 2 did to each, which makes the left halves plain; with all_passes also pass 1,
+  // for the right ones.
+  static void unmix_each(std::span<const HalvesJob> jobs, bool all_passes);
+
  private:
   struct Keys;
+  static void unmix(const HalvesJob& job, bool all_passes);
   template <bool kEncrypt, class JobAt>
   static void run(size_t count, JobAt job_at);
 

@@ -38,7 +38,7 @@ Verdict take_path_mtu(Bytes quoted, bool is_v6, uint32_t mtu, const IcmpContext&
   PathMtuMessage message;
   message.path = {{inner.source, load_u16(udp.data())}, {inner.destination, load_u16(udp.data() + 2)}};
   const bool is_from_us =
-      context.interface.is_ours(inner.source) && context.interface.listens_on(message.path.local.port);
+      context.interface.is_local(inner.source) && context.interface.listens_on(message.path.local.port);
   // An MTU that the quoted packet fits into cannot have been the reason.
   const uint32_t quoted_size = is_v6 ? kIpv6Header + inner.payload_length : inner.length + inner.payload_length;
   const uint16_t least = is_v6 ? kLeastMtu6 : kLeastMtu4;

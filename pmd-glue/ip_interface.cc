@@ -73,18 +73,35 @@ IpInterface::IpInterface(const IpInterfaceConfig& config, const MacAddress& mac)
     : config_(config), mac_(mac), now_(config.now ? config.now : &MonotonicClock::now), neighbours_(config.neighbours) {
   for (const LocalAddress& address : config_.addresses) ours_.push_back(address.ip);
   ours_.push_back(link_local_of(mac));
+  set_virtual_addresses({});
   for (const auto& [first, last] : config_.udp_ports) {
     for (unsigned port = first; port <= last; ++port) udp_ports_.set(port);
   }
   for (const auto& [ip, neighbour] : config_.static_neighbours) neighbours_.add(ip, neighbour, now(), true);
 }
 
+void IpInterface::set_virtual_addresses(std::vector<IpAddress> addresses) {
+  virtual_lists_.push_back(std::make_unique<const std::vector<IpAddress>>(std::move(addresses)));
+  virtual_.store(virtual_lists_.back().get(), std::memory_order_release);
+}
+
 bool IpInterface::is_ours(const IpAddress& ip) const {
-  return std::find(ours_.begin(), ours_.end(), ip) != ours_.end();
+  const auto& more = *virtual_.load(std::memory_order_acquire);
+  return std::ranges::find(ours_, ip) != ours_.end() || std::ranges::find(more, ip) != more.end();
+}
+
+bool IpInterface::is_local(const IpAddress& ip) const {
+  return is_ours(ip) || std::ranges::find(config_.service_addresses, ip) != config_.service_addresses.end();
+}
+
+bool IpInterface::may_tunnel(const IpAddress& sender) const {
+  return std::ranges::any_of(config_.tunnels.from, [&](const LocalAddress& from) { return from.covers(sender); });
 }
 
 bool IpInterface::is_for_us(const IpAddress& ip) const {
-  return is_ours(ip) || (ip.bytes[0] == 0xff && is_our_group(ip, ours_));
+  if (is_local(ip)) return true;
+  return ip.bytes[0] == 0xff &&
+         (is_our_group(ip, ours_) || is_our_group(ip, *virtual_.load(std::memory_order_acquire)));
 }
 
 bool IpInterface::is_on_link(const IpAddress& ip) const {

@@ -33,10 +33,22 @@ struct LocalAddress {
   bool covers(const IpAddress& other) const;
 };
 
+// Packets that a balancer wraps into others: RFC 2003 and RFC 2473, and generic UDP encapsulation.
+struct TunnelConfig {
+  bool ip_in_ip = false;
+  std::optional<uint16_t> gue_port;
+  // Who may send them, to any address of ours: anybody could forge what is inside.
+  std::vector<LocalAddress> from;
+};
+
 struct IpInterfaceConfig {
   std::vector<LocalAddress> addresses;  // up to 32; an IPv6 link-local address is added
   std::optional<IpAddress> gateway4;
   std::optional<IpAddress> gateway6;
+  // A balancer's addresses, whose packets it gives to us: taken and answered from, but never announced, because on the
+  // link they are the balancer's.
+  std::vector<IpAddress> service_addresses;
+  TunnelConfig tunnels;
   // UDP ports that datagrams are received on, as first and last.
   std::vector<std::pair<uint16_t, uint16_t>> udp_ports;
   // Frames carry this tag (1 to 4094). Without: untagged or priority-tagged.
@@ -60,9 +72,17 @@ class IpInterface {
   static std::expected<std::unique_ptr<IpInterface>, std::string> make(const IpInterfaceConfig& config,
                                                                        const Device& device);
 
+  // Further addresses of ours, instead of those of the call before: a balancer's, which come and go while it runs. None
+  // of them is the source of a question. Control thread.
+  void set_virtual_addresses(std::vector<IpAddress> addresses);
+
   // For the UDP ports; any thread.
   bool is_ours(const IpAddress& ip) const;
-  // is_ours(), or a group of IPv6 whose neighbour discovery concerns us.
+  // is_ours(), or an address of a balancer that gives us packets.
+  bool is_local(const IpAddress& ip) const;
+  // Whether a tunnel from this address is ours to take apart.
+  bool may_tunnel(const IpAddress& sender) const;
+  // is_local(), or a group of IPv6 whose neighbour discovery concerns us.
   bool is_for_us(const IpAddress& ip) const;
   bool listens_on(uint16_t udp_port) const { return udp_ports_[udp_port]; }
   bool is_on_link(const IpAddress& ip) const;
@@ -92,6 +112,9 @@ class IpInterface {
   const MacAddress mac_;
   Instant (*now_)();
   std::vector<IpAddress> ours_;
+  // Workers read the newest; the old ones stay, a few bytes for each reload, because nobody knows who reads them.
+  std::vector<std::unique_ptr<const std::vector<IpAddress>>> virtual_lists_;
+  std::atomic<const std::vector<IpAddress>*> virtual_;
   std::bitset<65536> udp_ports_;
   NeighbourTable neighbours_;
   PathMtuLog path_mtu_;

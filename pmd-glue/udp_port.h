@@ -15,6 +15,7 @@ namespace viaduct::net {
 
 struct EthernetHeader;
 struct IpHeader;
+struct Tunnelled;
 struct UdpHeaders;
 
 // Written by the worker, read by any thread. Received frames that are not delivered are in FramePort::verdicts():
@@ -72,6 +73,7 @@ class UdpPort {
   Verdict take_frame(Packet& packet, Instant now);
   Verdict take_arp(Packet& packet, const EthernetHeader& ethernet, Instant now);
   Verdict take_ip(Packet& packet, const EthernetHeader& ethernet, Instant now);
+  Verdict take_tunnelled(Packet& packet, const Tunnelled& tunnelled, const IpHeader& outer, Instant now);
   Verdict take_udp(Packet& packet, Bytes whole, const IpHeader& ip);
   void answer_with(Packet& packet, size_t length, const MacAddress& to);
 
@@ -84,7 +86,7 @@ class UdpPort {
   bool has_waiting_news() const;
   void ask(const NeighbourTable::Question& question);
   void announce();
-  void send_message(const MacAddress& to, uint16_t type, Bytes message);
+  void send_message(Bytes frame);
 
   FramePort& frames_;
   IpInterface& interface_;

@@ -4,6 +4,7 @@
 #include "pmd-glue/arp.h"
 #include "pmd-glue/checksum.h"
 #include "pmd-glue/ip_header.h"
+#include "pmd-glue/tunnel.h"
 #include "pmd-glue/udp_state.h"
 #include "pmd-glue/verdicts.h"
 #include "pmd-glue/wire.h"
@@ -35,6 +36,12 @@ Verdict check_udp_checksum(Bytes packet, const IpHeader& ip, Bytes udp, bool acc
   is_partial = accept_partial && field == checksum_fold(pseudo);
   if (is_partial || checksum_fold(checksum_add(pseudo, udp)) == 0xffff) return Verdict::kNone;
   return kUdpChecksumWrong;
+}
+
+// Unreachable and too big: nothing that is answered.
+bool is_icmp_error(const IpHeader& ip, uint8_t type) {
+  return ip.is_v6 ? ip.protocol == kProtocolIcmpv6 && type >= 1 && type <= 4
+                  : ip.protocol == kProtocolIcmp && type == 3;
 }
 
 void turn_around(uint8_t* frame, const MacAddress& our_mac, const MacAddress& to) {
@@ -114,6 +121,9 @@ Verdict UdpPort::take_ip(Packet& packet, const EthernetHeader& ethernet, Instant
   if (ip.source == IpAddress{} && !may_be_unspecified(ip)) return kIpSourceRefused;
 
   const MutableBytes whole = bytes.first(ip.length + ip.payload_length);
+  const auto tunnelled = open_tunnel(whole, ip, interface_.config().tunnels);
+  if (!tunnelled) return interface_.may_tunnel(ip.source) ? tunnelled.error() : kTunnelRefused;
+  if (*tunnelled) return take_tunnelled(packet, **tunnelled, ip, now);
   if (ip.protocol == kProtocolUdp) return take_udp(packet, whole, ip);
   const IcmpContext context{interface_, state_->echo_limit, frames_.mac(), frames_.mtu(), now};
   IcmpResult result{kIpProtocolUnhandled};
@@ -122,6 +132,27 @@ Verdict UdpPort::take_ip(Packet& packet, const EthernetHeader& ethernet, Instant
   if (result.learned) interface_.wake_waiting();
   if (result.answer) answer_with(packet, ethernet.length + result.answer_length, result.answer_to);
   return result.verdict;
+}
+
+// What a balancer sends us: datagrams for its addresses, and errors about ours that came to it.
+Verdict UdpPort::take_tunnelled(Packet& packet, const Tunnelled& tunnelled, const IpHeader& outer, Instant now) {
+  if (!interface_.may_tunnel(outer.source)) return kTunnelRefused;
+  IpHeader ip;
+  const Verdict verdict = tunnelled.is_v6 ? read_ipv6(tunnelled.packet, ip) : read_ipv4(tunnelled.packet, false, ip);
+  if (verdict != Verdict::kNone) return verdict == kIpFragment ? verdict : kTunnelMalformed;
+  if (!interface_.is_local(ip.destination)) return kIpNotOurs;
+  if (is_source_refused(ip.source, interface_)) return kIpSourceRefused;
+  const auto ecn = combined_ecn(outer.ecn, ip.ecn);
+  if (!ecn) return kTunnelEcnRefused;
+  ip.ecn = *ecn;
+
+  const MutableBytes whole = tunnelled.packet.first(ip.length + ip.payload_length);
+  packet.flags = 0;  // what the device verified was the outer packet
+  if (ip.protocol == kProtocolUdp) return take_udp(packet, whole, ip);
+  const bool is_error = !whole.subspan(ip.length).empty() && is_icmp_error(ip, whole[ip.length]);
+  if (!is_error) return kIpProtocolUnhandled;
+  const IcmpContext context{interface_, state_->echo_limit, frames_.mac(), frames_.mtu(), now};
+  return (ip.is_v6 ? handle_icmp6(whole, ip, context) : handle_icmp4(whole, ip, context)).verdict;
 }
 
 // Leaves the packet as its payload, with its path.

@@ -1,8 +1,7 @@
 // The sending half of UdpPort: headers, neighbours, and the messages that the port sends of itself.
 #include <algorithm>
 
-#include "pmd-glue/arp.h"
-#include "pmd-glue/neighbour_discovery.h"
+#include "pmd-glue/neighbour_messages.h"
 #include "pmd-glue/udp_state.h"
 #include "pmd-glue/wire.h"
 
@@ -15,20 +14,6 @@ constexpr size_t kQuestionsPerRound = 8;
 constexpr Duration kLongestWait = Duration::seconds(3);
 // How often waiting packets are looked at if nothing was learned.
 constexpr Duration kWaitingCheck = Duration::milliseconds(100);
-
-// The Ethernet header of a message of ours; its length.
-size_t write_ethernet(uint8_t* out, const MacAddress& to, const MacAddress& from, uint16_t vlan, uint16_t type) {
-  std::memcpy(out, to.bytes.data(), 6);
-  std::memcpy(out + 6, from.bytes.data(), 6);
-  uint8_t* p = out + 12;
-  if (vlan != 0) {
-    store_u16(p, kEtherTypeVlan);
-    store_u16(p + 2, vlan);
-    p += 4;
-  }
-  store_u16(p, type);
-  return static_cast<size_t>(p + 2 - out);
-}
 
 }  // namespace
 
@@ -200,17 +185,11 @@ void UdpPort::wait(Instant deadline) {
 
 // Asks a neighbour for its address, or whether it still has it.
 void UdpPort::ask(const NeighbourTable::Question& question) {
-  const IpAddress* source = interface_.source_for(question.ip);
-  if (!source) return;
+  uint8_t frame[kNeighbourFrame];
+  const size_t length = write_question(frame, interface_, question);
+  if (length == 0) return;
   bump(counters_.questions);
-  uint8_t message[kNeighbourMessage];
-  if (question.ip.is_v4()) {
-    write_arp_request(message, frames_.mac(), *source, question.ip);
-    send_message(question.to_everybody ? kBroadcastMac : question.mac, kEtherTypeArp, {message, kArpSize});
-  } else {
-    const MacAddress to = write_neighbour_solicitation(message, frames_.mac(), *source, question);
-    send_message(to, kEtherTypeIpv6, message);
-  }
+  send_message({frame, length});
 }
 
 // Tells the link where our addresses are, so that neighbours who knew another MAC address learn ours.
@@ -218,24 +197,17 @@ void UdpPort::announce() {
   state_->announced = true;
   if (frames_.queue() != 0) return;
   for (const IpAddress& ip : interface_.addresses()) {
-    uint8_t message[kNeighbourMessage];
-    if (ip.is_v4()) {
-      write_arp_request(message, frames_.mac(), ip, ip);
-      send_message(kBroadcastMac, kEtherTypeArp, {message, kArpSize});
-    } else {
-      const MacAddress to = write_neighbour_announcement(message, frames_.mac(), ip);
-      send_message(to, kEtherTypeIpv6, message);
-    }
+    uint8_t frame[kNeighbourFrame];
+    send_message({frame, write_announcement(frame, interface_, ip)});
   }
 }
 
 // Sends one frame of ours; lost if there is no room for it, since all such messages are repeated.
-void UdpPort::send_message(const MacAddress& to, uint16_t type, Bytes message) {
+void UdpPort::send_message(Bytes frame) {
   Packet* packet = nullptr;
   if (frames_.allocate({&packet, 1}) == 0) return;
-  const size_t header = write_ethernet(packet->data(), to, frames_.mac(), interface_.config().vlan.value_or(0), type);
-  std::memcpy(packet->data() + header, message.data(), message.size());
-  packet->length = static_cast<uint16_t>(header + message.size());
+  std::memcpy(packet->data(), frame.data(), frame.size());
+  packet->length = static_cast<uint16_t>(frame.size());
   if (frames_.send({&packet, 1}) == 0) frames_.release({&packet, 1});
 }
 

@@ -25,6 +25,11 @@ namespace viaduct::net {
     "off there (ethtool -K IFACE tx-udp-segmentation off gso off tso off).",                                           \
     "")                                                                                                                \
   X(kIpFragment, "ip-fragment", "A fragment: datagrams for us must fit the path.", "RFC 9000 section 14")              \
+  X(kTunnelRefused, "tunnel-refused", "A tunnelled packet from nobody who is configured to send such.", "")            \
+  X(kTunnelMalformed, "tunnel-malformed", "A tunnel's header, or the packet inside, that cannot be.", "")              \
+  X(kTunnelEcnRefused, "tunnel-ecn-refused",                                                                           \
+    "Marked for congestion on the way through a tunnel, and its transport would not learn of it.",                     \
+    "RFC 6040 section 4.2")                                                                                            \
   X(kIpSourceRefused, "ip-source-refused", "The source address is ours, a multicast group, a broadcast or none.",      \
     "RFC 1122 section 3.2.1.3")                                                                                        \
   X(kIpNotOurs, "ip-not-ours", "The destination address is not one of ours.", "")                                      \

@@ -9,7 +9,7 @@
 namespace viaduct::lb {
 namespace {
 
-using Problems = std::vector<std::string>;
+using Problems = std::vector<Problem>;
 
 constexpr uint32_t kMostWeight = 10'000;
 constexpr size_t kMostServices = 4096;
@@ -24,14 +24,20 @@ bool is_prime(size_t number) {
 
 std::string key_of(const ServerId& id) { return {id.bytes.begin(), id.bytes.end()}; }
 
+const flowsteer::QuicLbConfig* config_of(const Configuration& configuration, uint8_t id) {
+  const auto found = std::ranges::find(configuration.quic_lb, id, &flowsteer::QuicLbConfig::id);
+  return found == configuration.quic_lb.end() ? nullptr : &*found;
+}
+
 void check_quic_lb(const Configuration& configuration, Problems& problems) {
   std::bitset<8> seen;
   for (const flowsteer::QuicLbConfig& config : configuration.quic_lb) {
+    const std::string subject = std::format("quic_lb {}", config.id);
     if (const auto problem = config.problem(); !problem.empty()) {
-      problems.push_back(std::format("quic_lb {}: {}", config.id, problem));
+      problems.push_back({subject, std::string(problem)});
       continue;
     }
-    if (seen[config.id]) problems.push_back(std::format("quic_lb {}: the id occurs twice", config.id));
+    if (seen[config.id]) problems.push_back({subject, "the id occurs twice"});
     seen.set(config.id);
   }
 }
@@ -39,17 +45,18 @@ void check_quic_lb(const Configuration& configuration, Problems& problems) {
 void check_server_ids(const Configuration& configuration, const PoolConfig& pool, Problems& problems) {
   std::set<std::pair<uint8_t, std::string>> seen;
   for (const BackendConfig& backend : pool.backends) {
+    const std::string subject = std::format("backend {}/{}", pool.name, backend.name);
     for (const ServerId& id : backend.server_ids) {
-      const std::string where =
-          std::format("backend {}/{}: server id of configuration {}", pool.name, backend.name, id.config_id);
-      const auto config = std::ranges::find(configuration.quic_lb, id.config_id, &flowsteer::QuicLbConfig::id);
-      if (config == configuration.quic_lb.end()) {
-        problems.push_back(where + ": there is no such configuration");
-      } else if (id.bytes.size() != config->server_id_length) {
+      const flowsteer::QuicLbConfig* config = config_of(configuration, id.config_id);
+      if (!config) {
         problems.push_back(
-            std::format("{}: has {} bytes instead of {}", where, id.bytes.size(), config->server_id_length));
+            {subject, std::format("a server id is of configuration {}, which is not there", id.config_id)});
+      } else if (id.bytes.size() != config->server_id_length) {
+        problems.push_back({subject, std::format("a server id of configuration {} has {} bytes instead of {}",
+                                                 id.config_id, id.bytes.size(), config->server_id_length)});
       }
-      if (!seen.emplace(id.config_id, key_of(id)).second) problems.push_back(where + ": another backend has the same");
+      if (!seen.emplace(id.config_id, key_of(id)).second)
+        problems.push_back({subject, std::format("a server id of configuration {} occurs twice", id.config_id)});
     }
   }
 }
@@ -60,67 +67,65 @@ void check_shared_ids(const Configuration& configuration, const PoolConfig& pool
   std::map<std::string, std::bitset<2>> kinds;
   for (const BackendConfig& backend : pool.backends) {
     for (const ServerId& id : backend.server_ids) {
-      const auto config = std::ranges::find(configuration.quic_lb, id.config_id, &flowsteer::QuicLbConfig::id);
-      if (config != configuration.quic_lb.end()) kinds[key_of(id)].set(config->key ? 1 : 0);
+      if (const auto* config = config_of(configuration, id.config_id)) kinds[key_of(id)].set(config->key ? 1 : 0);
     }
   }
   const bool is_shared = std::ranges::any_of(kinds, [](const auto& kind) { return kind.second.all(); });
   if (is_shared)
-    problems.push_back(std::format("pool {}: a plaintext and an encrypted configuration share a server id", pool.name));
+    problems.push_back({"pool " + pool.name, "a plaintext and an encrypted configuration share a server id"});
 }
 
 void check_pool(const Configuration& configuration, const PoolConfig& pool, Problems& problems) {
   std::set<std::string> names;
   for (const BackendConfig& backend : pool.backends) {
-    const std::string where = std::format("backend {}/{}", pool.name, backend.name);
-    if (backend.name.empty()) problems.push_back(std::format("pool {}: a backend without a name", pool.name));
-    if (!names.insert(backend.name).second) problems.push_back(where + ": the name occurs twice");
-    if (backend.address.ip == IpAddress{}) problems.push_back(where + ": has no address");
-    if (backend.weight > kMostWeight) problems.push_back(std::format("{}: the weight is above {}", where, kMostWeight));
+    const std::string subject = std::format("backend {}/{}", pool.name, backend.name);
+    if (backend.name.empty()) problems.push_back({subject, "has no name"});
+    if (!names.insert(backend.name).second) problems.push_back({subject, "the name occurs twice"});
+    if (backend.address.ip == IpAddress{}) problems.push_back({subject, "has no address"});
+    if (backend.weight > kMostWeight) problems.push_back({subject, std::format("the weight is above {}", kMostWeight)});
   }
   check_server_ids(configuration, pool, problems);
   check_shared_ids(configuration, pool, problems);
 }
 
 void check_services(const Configuration& configuration, Problems& problems) {
-  if (configuration.services.empty()) problems.emplace_back("there is no service");
+  if (configuration.services.empty()) problems.push_back({"service", "there is none"});
   std::set<std::string> names;
   std::set<SocketAddress> addresses;
   for (const ServiceConfig& service : configuration.services) {
-    if (!names.insert(service.name).second)
-      problems.push_back(std::format("service {}: the name occurs twice", service.name));
-    if (service.addresses.empty()) problems.push_back(std::format("service {}: has no address", service.name));
+    const std::string subject = "service " + service.name;
+    if (!names.insert(service.name).second) problems.push_back({subject, "the name occurs twice"});
+    if (service.addresses.empty()) problems.push_back({subject, "has no address"});
     for (const SocketAddress& address : service.addresses) {
-      if (!addresses.insert(address).second)
-        problems.push_back(std::format("service {}: {} occurs twice", service.name, address.to_string()));
+      if (!addresses.insert(address).second) problems.push_back({subject, address.to_string() + " occurs twice"});
     }
     if (std::ranges::find(configuration.pools, service.pool, &PoolConfig::name) == configuration.pools.end())
-      problems.push_back(std::format("service {}: there is no pool {}", service.name, service.pool));
+      problems.push_back({subject, std::format("there is no pool \"{}\"", service.pool)});
   }
   if (addresses.size() > kMostServices)
-    problems.push_back(std::format("there are more than {} service addresses", kMostServices));
+    problems.push_back({"service", std::format("there are more than {} addresses", kMostServices)});
 }
 
 }  // namespace
 
-std::vector<std::string> problems_of(const Configuration& configuration) {
+std::vector<Problem> problems_of(const Configuration& configuration) {
   Problems problems;
   check_quic_lb(configuration, problems);
   check_services(configuration, problems);
   std::set<std::string> names;
   for (const PoolConfig& pool : configuration.pools) {
-    if (!names.insert(pool.name).second) problems.push_back(std::format("pool {}: the name occurs twice", pool.name));
+    if (!names.insert(pool.name).second) problems.push_back({"pool " + pool.name, "the name occurs twice"});
     check_pool(configuration, pool, problems);
   }
   // QUIC's idle timeouts are agreed on end to end; two minutes is what RFC 4787 asks of UDP state.
   if (configuration.flow_state.timeout < FlowStateConfig::kLeastTimeout)
-    problems.emplace_back("flow_state.timeout: is below 120 s");
+    problems.push_back({"flow_state", "the timeout is below 120 s"});
   if (configuration.limits.prefix4 > 32 || configuration.limits.prefix6 > 128)
-    problems.emplace_back("limits: a prefix is longer than an address");
+    problems.push_back({"limits", "a prefix is longer than an address"});
   if (configuration.retry && configuration.retry->key_sequence > 127)
-    problems.emplace_back("retry.key_sequence: is above 127");
+    problems.push_back({"retry", "the key sequence is above 127"});
   if (!is_prime(configuration.maglev_size) || configuration.maglev_size < 101)
-    problems.emplace_back("maglev_size: is no prime number above 100");
+    problems.push_back({"maglev_size", "is no prime number above 100"});
   return problems;
 }
 

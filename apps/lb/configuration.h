@@ -57,6 +57,7 @@ struct BackendConfig {
 
 struct PoolConfig {
   std::string name;
+  Duration slow_start;  // over which a server that comes (back) gets up to its weight; 0: at once
   std::vector<BackendConfig> backends;
 };
 
@@ -91,6 +92,8 @@ struct RetryConfig {
   std::array<uint8_t, 16> key{};
   std::array<uint8_t, 12> iv{};
   Duration lifetime = Duration::seconds(10);
+
+  bool operator==(const RetryConfig&) const = default;
 };
 
 struct Configuration {
@@ -108,7 +111,13 @@ struct Configuration {
   unsigned icmp_per_second = 1000;  // packet-too-big messages that one worker sends
 };
 
-// What cannot be, one sentence each, with the name of what it is about; empty where nothing is.
-std::vector<std::string> problems_of(const Configuration& configuration);
+// What cannot be.
+struct Problem {
+  std::string subject;  // "service web", "pool web", "backend web/s1", "quic_lb 3", "flow_state", …
+  std::string text;     // one sentence about it
+
+  std::string to_string() const { return subject + ": " + text; }
+};
+std::vector<Problem> problems_of(const Configuration& configuration);
 
 }  // namespace viaduct::lb

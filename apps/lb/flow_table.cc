@@ -37,11 +37,11 @@ bool FlowTable::insert(uint64_t hash, uint16_t slot, Instant now) {
     }
   }
   if (!room) {
-    ++refused_;
+    refused_.add(1);
     return false;
   }
   *room = {hash, second, slot, 0};
-  ++inserted_;
+  inserted_.add(1);
   return true;
 }
 

@@ -11,6 +11,7 @@
 #include "apps/lb/huge_memory.h"
 #include "base/instant.h"
 #include "base/scaled.h"
+#include "base/worker_stats.h"
 
 namespace viaduct::lb {
 
@@ -57,7 +58,7 @@ class FlowTable {
   // Remembers the flow, or that it has another slot now. False where there is no room.
   bool insert(uint64_t hash, uint16_t slot, Instant now);
 
-  FlowTableUse use() const { return {bucket_count_ * kWays, inserted_, refused_}; }
+  FlowTableUse use() const { return {bucket_count_ * kWays, inserted_.value(), refused_.value()}; }
   // Entries in use. Walks the whole table: for tests and commands.
   size_t count(Instant now) const;
 
@@ -91,8 +92,8 @@ class FlowTable {
   size_t bucket_count_;
   uint32_t timeout_;
   HugeArray<Bucket> buckets_;
-  uint64_t inserted_ = 0;
-  uint64_t refused_ = 0;
+  Counter inserted_;
+  Counter refused_;
 };
 
 }  // namespace viaduct::lb

@@ -33,9 +33,7 @@ void read_invariants(Burst& burst, unsigned i) {
   if (payload.size == 0) return;
   const uint8_t* p = payload.data;
   if (!(p[0] & flowsteer::kLongHeaderBit)) {
-    burst.dcid[i] = {p, payload.size};
-    burst.dcid[i].data = p + 1;
-    burst.dcid[i].size = static_cast<uint16_t>(payload.size - 1);
+    burst.dcid[i] = {p + 1, static_cast<uint16_t>(payload.size - 1)};
     return;
   }
   constexpr unsigned kDcidLengthAt = 5;
@@ -91,6 +89,48 @@ void take_ip(Burst& burst, unsigned i, const net::IpHeader& header, const Routin
   }
 }
 
+bool is_ipv4_checksum_good(const uint8_t* ip) {
+  uint64_t sum = 0;
+  for (size_t at = 0; at < net::kIpv4Header; at += 4) {
+    uint32_t word;
+    std::memcpy(&word, ip + at, sizeof word);
+    sum += word;
+  }
+  return net::checksum_fold(sum) == 0xffff;
+}
+
+// The frame that nearly all are: no tag, IPv4 without options or IPv6 without extensions, UDP, whole, no fragment.
+// False for any other, which is then looked at closely; so is one where something is wrong, to find out what.
+bool read_usual(Burst& burst, unsigned i, const FrameFacts& facts) {
+  Packet& packet = *burst.packet[i];
+  uint8_t* frame = packet.data();
+  uint8_t* ip = frame + net::kEthernetHeader;
+  if (packet.length < net::kEthernetHeader + net::kIpv4Header + net::kUdpHeader || facts.vlan != 0 ||
+      std::memcmp(frame, facts.mac.bytes.data(), facts.mac.bytes.size()) != 0)
+    return false;
+  const uint16_t type = load_u16(frame + 12);
+  const size_t room = packet.length - net::kEthernetHeader;
+  if (type == net::kEtherTypeIpv4) {
+    const uint16_t length = load_u16(ip + 2);
+    const bool is_plain = ip[0] == 0x45 && (ip[6] & 0x3f) == 0 && ip[7] == 0 && ip[9] == net::kProtocolUdp;
+    if (!is_plain || length > room || length < net::kIpv4Header || packet.flags & net::FramePort::kIpChecksumBad)
+      return false;
+    if (!(packet.flags & net::FramePort::kIpChecksumGood) && !is_ipv4_checksum_good(ip)) return false;
+    burst.ip_length[i] = length;
+    burst.ip_header[i] = net::kIpv4Header;
+  } else {
+    if (type != net::kEtherTypeIpv6 || room < net::kIpv6Header || ip[0] >> 4 != 6 || ip[6] != net::kProtocolUdp)
+      return false;
+    const size_t length = net::kIpv6Header + load_u16(ip + 4);
+    if (length > room) return false;
+    burst.ip_length[i] = static_cast<uint16_t>(length);
+    burst.ip_header[i] = net::kIpv6Header;
+  }
+  burst.ip[i] = ip;
+  burst.is_v6[i] = type == net::kEtherTypeIpv6;
+  return true;
+}
+
 void parse(Burst& burst, unsigned i, const RoutingSnapshot& snapshot, const FrameFacts& facts) {
   Packet& packet = *burst.packet[i];
   burst.kind[i] = FrameKind::kLink;
@@ -98,6 +138,7 @@ void parse(Burst& burst, unsigned i, const RoutingSnapshot& snapshot, const Fram
   burst.slot[i] = kNoSlot;
   burst.step[i] = RoutingStep::kNone;
   burst.service[i] = ServiceTable::kNone;
+  if (read_usual(burst, i, facts)) return take_udp(burst, i, snapshot, facts);
   net::EthernetHeader ethernet;
   if (const Verdict verdict = read_ethernet(packet.bytes(), ethernet); verdict != Verdict::kNone)
     return end(burst, i, verdict);

@@ -8,8 +8,12 @@ namespace viaduct::lb {
 struct FrameFacts {
   net::MacAddress mac;
   uint16_t vlan = 0;
-  // Translated flows use these ports of our own addresses; none where the range is empty.
+  // The link is a virtual one to this machine's kernel, which leaves checksums to a device that is not there.
+  bool completes_checksums = false;
+  // Translated flows use these ports of our own addresses; none where the range is empty. A worker has some of them.
   uint16_t first_nat_port = 1, last_nat_port = 0;
+  uint16_t first_nat_port_of_worker = 1;
+  uint16_t nat_ports_of_worker = 0;
 };
 
 // Fills in everything up to Burst::payload for the packets of the burst.

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "apps/lb/owners.h"
 #include "apps/lb/router.h"
 #include "base/packet_handler.h"
 #include "base/snapshot.h"
@@ -37,19 +38,14 @@ inline constexpr size_t kMostOutgoing = 16 * kBurst;
 template <LinkSide Link>
 class Handler {
  public:
-  struct Options {
-    unsigned worker = 0;
-    bool hand_off = false;  // packets go to the worker of their addresses' hash; else they stay where they came in
-  };
-
-  Handler(Options options, const Configuration& configuration, const FrameFacts& facts,
-          const Snapshot<RoutingSnapshot>& snapshot, Link& link)
-      : snapshot_(snapshot), link_(link), router_(configuration, facts), options_(options) {
+  Handler(const Owners& owners, const Configuration& configuration, const FrameFacts& facts,
+          const Snapshot<RoutingSnapshot>& snapshot, Link& link, Random random)
+      : snapshot_(snapshot), link_(link), router_(configuration, facts, random), owners_(owners) {
     outgoing_.reserve(kMostOutgoing);
     released_.reserve(kMostOutgoing);
   }
 
-  unsigned owner_of(const Packet&) const { return options_.worker; }
+  unsigned owner_of(Packet& packet) const { return owners_.owner_of(packet, *snapshot_.read()); }
 
   void ingest(std::span<Packet*> burst, Instant now) {
     router_.route(*snapshot_.read(), burst, now);
@@ -93,7 +89,7 @@ class Handler {
   const Snapshot<RoutingSnapshot>& snapshot_;
   Link& link_;
   Router router_;
-  const Options options_;
+  const Owners owners_;
   std::vector<Packet*> outgoing_, released_, given_back_;
   Counter send_drops_;
 };

@@ -1,6 +1,7 @@
 // One worker's copy of the link-layer addresses that it sends to.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "apps/lb/routing_snapshot.h"
@@ -28,26 +29,30 @@ class NextHops {
   // Null where it is not known.
   const net::MacAddress* find(uint16_t index) {
     Entry& entry = entries_[index];
-    entry.is_wanted = true;
-    return entry.is_known ? &entry.mac : nullptr;
+    if (entry.is_known) return &entry.mac;
+    entry.is_wanted = is_missing_ = true;
+    return nullptr;
   }
+  // Whether one was asked for in vain since the last call.
+  bool take_missing() { return std::exchange(is_missing_, false); }
 
   const NextHop& hop(size_t index) const { return entries_[index].hop; }
-  bool is_wanted(size_t index) const { return entries_[index].is_wanted; }
+  // A packet was for it and it is not known.
+  bool is_missing(size_t index) const { return entries_[index].is_wanted && !entries_[index].is_known; }
   void learn(size_t index, const net::MacAddress& mac) {
     entries_[index].mac = mac;
     entries_[index].is_known = true;
   }
-  void forget(size_t index) { entries_[index].is_known = entries_[index].hop.mac.has_value(); }
 
  private:
   struct Entry {
     net::MacAddress mac;
     bool is_known = false;
-    bool is_wanted = false;  // somebody asked for it since it was taken in
+    bool is_wanted = false;  // a packet was for it while it was not known
     NextHop hop;
   };
   std::vector<Entry> entries_;
+  bool is_missing_ = false;
 };
 
 }  // namespace viaduct::lb

@@ -4,15 +4,12 @@
 #include <format>
 
 #include "apps/lb/id_stage.h"
-#include "apps/lb/tunnel_headers.h"
+#include "apps/lb/udp_checksum.h"
 #include "apps/lb/verdicts.h"
 #include "flowsteer/quic_lb.h"
 
 namespace viaduct::lb {
 namespace {
-
-constexpr Verdict kVerdictOfStep[] = {Verdict::kNone, kRoutedById,        kRoutedByScid,
-                                      kRoutedByDcid,  kRoutedByAddresses, kRoutedAsNew};
 
 std::string hex(Bytes bytes) {
   std::string text;
@@ -22,12 +19,16 @@ std::string hex(Bytes bytes) {
 
 }  // namespace
 
-Router::Router(const Configuration& configuration, const FrameFacts& facts)
+Router::Router(const Configuration& configuration, const FrameFacts& facts, Random random)
     : facts_(facts),
       flow_hash_(configuration.hash_key),
       by_dcid_(configuration.flow_state.by_dcid),
       remember_routable_(configuration.flow_state.remember_routable),
       flows_(configuration.flow_state.entries, configuration.flow_state.timeout),
+      nat_(facts.nat_ports_of_worker, facts.first_nat_port_of_worker, configuration.flow_state.timeout),
+      limiter_(configuration.hash_key),
+      icmp_limit_(configuration.icmp_per_second),
+      random_(random),
       backend_counters_(SlotDirectory::kMaxSlots) {}
 
 void Router::take_snapshot(const RoutingSnapshot& snapshot) {
@@ -37,6 +38,14 @@ void Router::take_snapshot(const RoutingSnapshot& snapshot) {
   by_dcid_ = snapshot.configuration().flow_state.by_dcid;
   remember_routable_ = snapshot.configuration().flow_state.remember_routable;
   next_hops_.reset(snapshot.next_hops());
+  if (snapshot.configuration().retry == retry_config_) return;
+  // Another key, or none: what was counted was of the one before.
+  retry_config_ = snapshot.configuration().retry;
+  retry_.reset();
+  if (!retry_config_) return;
+  std::array<uint8_t, Random::kSeedSize> seed;
+  random_.fill(seed);
+  retry_.emplace(*retry_config_, Random(seed));
 }
 
 void Router::route(const RoutingSnapshot& snapshot, std::span<Packet*> frames, Instant now) {
@@ -52,42 +61,61 @@ void Router::run_stages(const RoutingSnapshot& snapshot, Instant now) {
   parse_frames(burst_, snapshot, facts_);
   list_datagrams();
   unroutable_.clear();
+  enter_stage(meter_, Stage::kOpen);
   route_by_id(burst_, datagrams_, snapshot, unroutable_);
+  enter_stage(meter_, Stage::kFrames);
   if (!unroutable_.empty()) route_unroutable(snapshot, now);
+  enter_stage(meter_, Stage::kBuild);
   for (const uint8_t i : datagrams_) {
     if (burst_.kind[i] == FrameKind::kEnded) continue;
-    forward(snapshot, i);
+    if (remember_routable_ && burst_.step[i] == RoutingStep::kId) remember_routable(i, now);
+    forward(snapshot, i, now);
     if (sends_[i]) count_routed(i, now);
   }
+  if (datagrams_.size < burst_.count) route_others(snapshot, now);
 }
 
 void Router::list_datagrams() {
   datagrams_.clear();
   for (unsigned i = 0; i < burst_.count; ++i) {
-    if (burst_.kind[i] == FrameKind::kDatagram) datagrams_.push(i);
+    if (burst_.kind[i] != FrameKind::kDatagram) continue;
+    datagrams_.push(i);
+    if (facts_.completes_checksums) complete_partial_checksum(inner_of(i), burst_.ip_header[i]);
   }
 }
 
-// What connection IDs do not say. All hashes first, so that the tables' lines are on their way when they are read.
+// What connection IDs do not say, table by table: hashes first, so that a table's lines are on their way when they are
+// read. Nearly all packets are found by the first look-up.
 void Router::route_unroutable(const RoutingSnapshot& snapshot, Instant now) {
-  for (const uint8_t i : unroutable_) hash_ids(snapshot, i);
+  for (const uint8_t i : unroutable_) hash_scid(i);
+  missed_.clear();
   for (const uint8_t i : unroutable_) {
-    const bool is_found = (burst_.is_long[i] && look_up(snapshot, i, RoutingStep::kScidTable, scid_hash_[i], now)) ||
-                          (dcid_hash_[i] != 0 && look_up(snapshot, i, RoutingStep::kDcidTable, dcid_hash_[i], now)) ||
+    if (burst_.is_long[i] && look_up(snapshot, i, RoutingStep::kScidTable, scid_hash_[i], now)) continue;
+    missed_.push(i);
+    hash_dcid(snapshot, i);
+  }
+  for (const uint8_t i : missed_) {
+    const bool is_found = (dcid_hash_[i] != 0 && look_up(snapshot, i, RoutingStep::kDcidTable, dcid_hash_[i], now)) ||
                           look_up(snapshot, i, RoutingStep::kAddressTable, burst_.hash[i], now);
     if (!is_found) route_as_new(snapshot, i, now);
   }
 }
 
+void Router::hash_addresses(unsigned i) {
+  burst_.hash[i] = flow_hash_.of_packet(burst_.ip[i], burst_.is_v6[i], udp_of(i));
+}
+
+void Router::hash_scid(unsigned i) {
+  hash_addresses(i);
+  scid_hash_[i] = burst_.is_long[i] ? flow_hash_.of_scid(burst_.hash[i], burst_.scid[i].bytes()) : 0;
+  flows_.prefetch(burst_.is_long[i] ? scid_hash_[i] : burst_.hash[i]);
+}
+
 // A short header does not say where its ID ends: only long ones can be looked up by it.
-void Router::hash_ids(const RoutingSnapshot& snapshot, unsigned i) {
-  const uint64_t hash = flow_hash_.of_packet(burst_.ip[i], burst_.is_v6[i], burst_.ip[i] + burst_.ip_header[i]);
-  burst_.hash[i] = hash;
-  scid_hash_[i] = dcid_hash_[i] = 0;
-  flows_.prefetch(hash);
+void Router::hash_dcid(const RoutingSnapshot& snapshot, unsigned i) {
+  dcid_hash_[i] = 0;
   if (!burst_.is_long[i]) return;
-  scid_hash_[i] = flow_hash_.of_scid(hash, burst_.scid[i].bytes());
-  flows_.prefetch(scid_hash_[i]);
+  flows_.prefetch(burst_.hash[i]);
   if (!by_dcid_ || burst_.dcid[i].size == 0) return;
   dcid_hash_[i] = flow_hash_.of_dcid(snapshot.services()[burst_.service[i]].key, burst_.dcid[i].bytes());
   flows_.prefetch(dcid_hash_[i]);
@@ -108,7 +136,43 @@ void Router::route_as_new(const RoutingSnapshot& snapshot, unsigned i, Instant n
   burst_.slot[i] = pool.maglev.at(burst_.hash[i]);
   if (burst_.slot[i] == flowsteer::MaglevTable::kNobody) return end(i, kNoServer);
   burst_.step[i] = RoutingStep::kHash;
-  if (!is_dry_) remember(i, now);
+  if (!is_dry_ && is_admitted(snapshot, i, now)) remember(i, now);
+}
+
+// Within the limits, or with a token that shows that the address is the client's.
+bool Router::is_admitted(const RoutingSnapshot& snapshot, unsigned i, Instant now) {
+  const NewFlowLimits& limits = snapshot.configuration().limits;
+  const Bytes source = burst_.is_v6[i] ? Bytes(burst_.ip[i] + 8, 16) : Bytes(burst_.ip[i] + 12, 4);
+  const bool is_limited =
+      (limits.per_second > 0 || limits.prefix_per_second > 0) && !limiter_.admit(limits, source, now);
+  const bool asks_all = retry_config_ && retry_config_->always;
+  if (!is_limited && !asks_all) return true;
+
+  const auto initial = retry_ ? read_initial(burst_.payload[i].bytes()) : std::nullopt;
+  if (initial) {
+    switch (retry_->check(*initial, client_of(i), posix_seconds_)) {
+      case crypto::RetryOffloadState::kGood:
+        return true;
+      case crypto::RetryOffloadState::kBad:
+        end(i, kTokenRefused);
+        return false;
+      case crypto::RetryOffloadState::kForeign:
+        if (send_retry(snapshot, i, *initial)) return false;
+        break;
+    }
+  }
+  if (is_limited) end(i, kNewFlowLimited);
+  return !is_limited;
+}
+
+bool Router::send_retry(const RoutingSnapshot& snapshot, unsigned i, const InitialView& initial) {
+  const net::MacAddress sender = sender_of(i);
+  const auto answer = retry_->answer(*burst_.packet[i], inner_of(i), burst_.ip_header[i], initial, client_of(i),
+                                     snapshot.services()[burst_.service[i]].address, posix_seconds_);
+  if (!answer) return false;
+  write_link(*burst_.packet[i], *answer, sender, snapshot.link());
+  send(i, kRetrySent);
+  return true;
 }
 
 void Router::remember(unsigned i, Instant now) {
@@ -118,20 +182,11 @@ void Router::remember(unsigned i, Instant now) {
   if (dcid_hash_[i] != 0) flows_.insert(dcid_hash_[i], burst_.slot[i], now);
 }
 
-void Router::forward(const RoutingSnapshot& snapshot, unsigned i) {
-  const Backend& backend = snapshot.backend(burst_.slot[i]);
-  const net::MacAddress* to = next_hops_.find(backend.next_hop);
-  if (!to) return end(i, kNextHopUnknown);
-  if (burst_.step[i] == RoutingStep::kId)
-    burst_.hash[i] = flow_hash_.of_packet(burst_.ip[i], burst_.is_v6[i], burst_.ip[i] + burst_.ip_header[i]);
-  const InnerPacket inner{burst_.ip[i], burst_.ip_length[i], burst_.is_v6[i], burst_.hash[i]};
-  if (is_tunnel(backend)) {
-    write_tunnel(*burst_.packet[i], inner, backend, *to);
-  } else {
-    write_direct(*burst_.packet[i], inner, backend, *to, snapshot.link(), snapshot.configuration().mcphint);
-  }
-  burst_.verdict[i] = kVerdictOfStep[static_cast<size_t>(burst_.step[i])];
-  sends_[i] = true;
+// Only where nothing is known yet: nobody can take a flow away by sending a routable ID from its addresses.
+void Router::remember_routable(unsigned i, Instant now) {
+  hash_addresses(i);
+  if (!is_dry_ && flows_.find(burst_.hash[i], now) == FlowTable::kNone)
+    flows_.insert(burst_.hash[i], burst_.slot[i], now);
 }
 
 void Router::count_routed(unsigned i, Instant now) {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,11 +12,18 @@
 #include "apps/lb/flow_hash.h"
 #include "apps/lb/flow_table.h"
 #include "apps/lb/frame_stage.h"
+#include "apps/lb/icmp_messages.h"
+#include "apps/lb/nat.h"
+#include "apps/lb/new_flow_limiter.h"
 #include "apps/lb/next_hops.h"
+#include "apps/lb/retry_gate.h"
 #include "apps/lb/routing_snapshot.h"
 #include "base/instant.h"
+#include "base/random.h"
+#include "base/stage_meter.h"
 #include "base/verdict.h"
 #include "base/worker_stats.h"
+#include "pmd-glue/icmp.h"
 
 namespace viaduct::lb {
 
@@ -52,11 +60,15 @@ struct Decision {
 // changes everything but them.
 class Router {
  public:
-  Router(const Configuration& configuration, const FrameFacts& facts);
+  // random: for what a Retry is made of.
+  Router(const Configuration& configuration, const FrameFacts& facts, Random random);
 
   // Routes received frames, up to Burst::kMax. Each ends in exactly one verdict (in verdicts()), unless it is for the
   // link side. A changed snapshot is noticed by itself.
   void route(const RoutingSnapshot& snapshot, std::span<Packet*> frames, Instant now);
+
+  // Notices a changed snapshot, with or without frames.
+  void take_snapshot(const RoutingSnapshot& snapshot);
 
   // What became of the frames of the last route(): to be sent, to be given back, for the link side.
   std::span<Packet*> outgoing() { return outgoing_.span(); }
@@ -66,10 +78,16 @@ class Router {
   // What route() would do. No state changes but the packet itself.
   Decision explain(const RoutingSnapshot& snapshot, Packet& frame, Instant now);
 
+  // Books where time goes: headers, IDs (open), tables (frames), rewriting (build). Outlives the router.
+  void set_meter(StageMeter* meter) { meter_ = meter; }
+  // What time tokens count by: POSIX seconds. Told now and then by whoever has a clock.
+  void set_posix_seconds(uint64_t seconds) { posix_seconds_ = seconds; }
+
   NextHops& next_hops() { return next_hops_; }
   VerdictCounters& verdicts() { return verdicts_; }
   const VerdictCounters& verdicts() const { return verdicts_; }
   const FlowTable& flows() const { return flows_; }
+  FlowTable& flows() { return flows_; }
   // Indexed by slot. Any thread.
   const std::vector<BackendCounters>& backend_counters() const { return backend_counters_; }
   const std::array<IdCounters, 8>& id_counters() const { return id_counters_; }
@@ -83,16 +101,39 @@ class Router {
     std::span<Packet*> span() { return std::span(packets).first(size); }
   };
 
-  void take_snapshot(const RoutingSnapshot& snapshot);
   void run_stages(const RoutingSnapshot& snapshot, Instant now);
   void list_datagrams();
   void route_unroutable(const RoutingSnapshot& snapshot, Instant now);
-  void hash_ids(const RoutingSnapshot& snapshot, unsigned i);
+  void hash_addresses(unsigned i);
+  void hash_scid(unsigned i);
+  void hash_dcid(const RoutingSnapshot& snapshot, unsigned i);
   bool look_up(const RoutingSnapshot& snapshot, unsigned i, RoutingStep step, uint64_t hash, Instant now);
   void route_as_new(const RoutingSnapshot& snapshot, unsigned i, Instant now);
+  bool is_admitted(const RoutingSnapshot& snapshot, unsigned i, Instant now);
+  bool send_retry(const RoutingSnapshot& snapshot, unsigned i, const InitialView& initial);
   void remember(unsigned i, Instant now);
-  void forward(const RoutingSnapshot& snapshot, unsigned i);
+  void remember_routable(unsigned i, Instant now);
+
+  void route_others(const RoutingSnapshot& snapshot, Instant now);
+  void route_icmp(const RoutingSnapshot& snapshot, unsigned i, Instant now);
+  void return_translated(const RoutingSnapshot& snapshot, unsigned i, Instant now);
+
+  void forward(const RoutingSnapshot& snapshot, unsigned i, Instant now);
+  void forward_translated(const RoutingSnapshot& snapshot, unsigned i, const net::MacAddress& to, Instant now);
+  void forward_icmp(const RoutingSnapshot& snapshot, unsigned i, const QuotedPacket& quoted, Instant now);
+  void answer_too_big(const RoutingSnapshot& snapshot, unsigned i, size_t overhead, Instant now);
   void count_routed(unsigned i, Instant now);
+
+  InnerPacket inner_of(unsigned i) const {
+    return {burst_.ip[i], burst_.ip_length[i], burst_.is_v6[i], burst_.hash[i]};
+  }
+  const uint8_t* udp_of(unsigned i) const { return burst_.ip[i] + burst_.ip_header[i]; }
+  SocketAddress client_of(unsigned i) const;
+  net::MacAddress sender_of(unsigned i) const;
+  void send(unsigned i, Verdict verdict) {
+    end(i, verdict);
+    sends_[i] = true;
+  }
   void end(unsigned i, Verdict verdict) {
     burst_.kind[i] = FrameKind::kEnded;
     burst_.verdict[i] = verdict;
@@ -103,13 +144,21 @@ class Router {
   FlowHash flow_hash_;
   bool by_dcid_, remember_routable_;
   FlowTable flows_;
+  NatTable nat_;
+  NewFlowLimiter limiter_;
+  net::EchoLimit icmp_limit_;
+  Random random_;
+  std::optional<RetryConfig> retry_config_;
+  std::optional<RetryGate> retry_;
+  uint64_t posix_seconds_ = 0;
   NextHops next_hops_;
   uint64_t known_snapshot_ = 0;  // serial number
-  bool is_dry_ = false;          // explain(): tables stay as they are
+  StageMeter* meter_ = nullptr;
+  bool is_dry_ = false;  // explain(): tables stay as they are
 
   Burst burst_;
   std::array<bool, Burst::kMax> sends_;  // whether the frame, as it is now, is to be sent
-  SlotList datagrams_, unroutable_;
+  SlotList datagrams_, unroutable_, missed_;
   std::array<uint64_t, Burst::kMax> scid_hash_, dcid_hash_;
   List outgoing_, finished_, for_link_;
   VerdictCounters verdicts_;

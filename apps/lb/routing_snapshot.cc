@@ -45,7 +45,11 @@ IpAddress LinkFacts::next_hop(const IpAddress& destination) const {
 std::expected<std::unique_ptr<const RoutingSnapshot>, Errors> RoutingSnapshot::make(const Configuration& configuration,
                                                                                     const LinkFacts& link,
                                                                                     SlotDirectory& slots) {
-  if (Errors problems = problems_of(configuration); !problems.empty()) return std::unexpected(problems);
+  if (const auto problems = problems_of(configuration); !problems.empty()) {
+    Errors errors;
+    for (const Problem& problem : problems) errors.push_back(problem.to_string());
+    return std::unexpected(errors);
+  }
   std::unique_ptr<RoutingSnapshot> snapshot(new RoutingSnapshot);
   snapshot->serial_ = next_serial.fetch_add(1);
   snapshot->configuration_ = configuration;

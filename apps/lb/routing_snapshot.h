@@ -62,7 +62,8 @@ struct Backend {
   bool is_usable = false;
   bool is_active = false;  // gets new flows
   bool mcphint = false;
-  bool outer_v6 = false;  // tunnels: the outer family; NAT: the server's
+  bool needs_hash = false;  // of a packet that its ID already routed
+  bool outer_v6 = false;    // tunnels: the outer family; NAT: the server's
   Forwarding forwarding = Forwarding::kDirect;
   uint8_t headers_length = 0;  // tunnels: all that is written in front of the inner packet
   uint8_t outer_at = 0;        // where the outer IP header starts in it

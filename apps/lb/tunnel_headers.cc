@@ -104,7 +104,26 @@ void finish_ipv6(uint8_t* ip, const Backend& backend, const InnerPacket& inner) 
   store_u16(ip + 4, static_cast<uint16_t>(inner.length + backend.overhead - net::kIpv6Header));
 }
 
-// Moves the link-layer header and the fixed IP header forward and puts the option behind them.
+}  // namespace
+
+void make_headers(Backend& backend, const LinkFacts& link, const Configuration& configuration) {
+  backend.headers = {};
+  backend.headers_length = 0;
+  const bool is_v6 = backend.outer_v6;
+  const flowsteer::McphintConfig& mcphint = configuration.mcphint;
+  backend.overhead = 0;
+  backend.needs_hash =
+      backend.mcphint || is_v6 || backend.forwarding == Forwarding::kGue || backend.forwarding == Forwarding::kNat;
+  if (!is_tunnel(backend)) return;
+  const bool is_gue = backend.forwarding == Forwarding::kGue;
+  append_ethernet(backend, link, is_v6);
+  backend.outer_at = backend.headers_length;
+  const uint8_t protocol = is_gue ? net::kProtocolUdp : 0;
+  is_v6 ? append_ipv6(backend, link, protocol, mcphint) : append_ipv4(backend, link, protocol, mcphint);
+  if (is_gue) append_gue(backend, configuration.gue_port);
+  backend.overhead = static_cast<uint16_t>(backend.headers_length - backend.outer_at);
+}
+
 void insert_hint(Packet& packet, const InnerPacket& inner, const flowsteer::McphintConfig& mcphint) {
   if (!inner.is_v6 && (inner.ip[0] & 15) == 15) return;  // no room for another option
   const size_t fixed = inner.is_v6 ? net::kIpv6Header : net::kIpv4Header;
@@ -125,24 +144,6 @@ void insert_hint(Packet& packet, const InnerPacket& inner, const flowsteer::Mcph
   store_u16(ip + 2, static_cast<uint16_t>(net::load_u16(ip + 2) + added));
   store_u16(ip + 10, 0);
   net::store_checksum(ip + 10, net::checksum_finish(net::checksum_add(0, {ip, (ip[0] & 15u) * 4u})));
-}
-
-}  // namespace
-
-void make_headers(Backend& backend, const LinkFacts& link, const Configuration& configuration) {
-  backend.headers = {};
-  backend.headers_length = 0;
-  const bool is_v6 = backend.outer_v6;
-  const flowsteer::McphintConfig& mcphint = configuration.mcphint;
-  backend.overhead = 0;
-  if (!is_tunnel(backend)) return;
-  const bool is_gue = backend.forwarding == Forwarding::kGue;
-  append_ethernet(backend, link, is_v6);
-  backend.outer_at = backend.headers_length;
-  const uint8_t protocol = is_gue ? net::kProtocolUdp : 0;
-  is_v6 ? append_ipv6(backend, link, protocol, mcphint) : append_ipv4(backend, link, protocol, mcphint);
-  if (is_gue) append_gue(backend, configuration.gue_port);
-  backend.overhead = static_cast<uint16_t>(backend.headers_length - backend.outer_at);
 }
 
 void write_direct(Packet& packet, const InnerPacket& inner, const Backend& backend, const net::MacAddress& to,

@@ -32,6 +32,8 @@ constexpr size_t hint_overhead(const Backend& backend, bool is_v6) {
 // Rewrites the frame's link-layer addresses (direct return).
 void write_direct(Packet& packet, const InnerPacket& inner, const Backend& backend, const net::MacAddress& to,
                   const LinkFacts& link, const flowsteer::McphintConfig& mcphint);
+// Moves the link-layer header and the fixed IP header forward and puts the option behind them.
+void insert_hint(Packet& packet, const InnerPacket& inner, const flowsteer::McphintConfig& mcphint);
 // Puts the backend's tunnel headers in front. DSCP and ECN are copied to the outer header (RFC 6040 section 4.1).
 void write_tunnel(Packet& packet, const InnerPacket& inner, const Backend& backend, const net::MacAddress& to);
 

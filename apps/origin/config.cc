@@ -8,67 +8,15 @@
 #include <optional>
 #include <sstream>
 
-#include "apps/origin/config_reader.h"
+#include "apps/settings/port_settings.h"
 
 namespace viaduct::origin {
 namespace {
 
+using settings::ConfigErrors;
+using settings::TableReader;
+
 constexpr uint64_t kGiB = uint64_t{1} << 30;
-
-// As DeviceConfig::parse() writes them.
-std::string device_text(const std::string& driver, const std::string& interface) {
-  return interface.empty() ? driver : driver + ":" + interface;
-}
-
-void read_device(TableReader& port, Config& config) {
-  std::string driver, interface, pci, arguments;
-  port.text("driver", driver);
-  port.text("interface", interface);
-  port.text("pci", pci);
-  port.text("driver_arguments", arguments);
-  if (pci.empty())
-    port.require("driver", "\"af_packet\", \"af_xdp\", \"tap\", \"memif\", \"ring\", \"null\" or \"pcap\"");
-  if (driver.empty() && pci.empty()) return;
-  auto device = net::DeviceConfig::parse(pci.empty() ? device_text(driver, interface) : pci);
-  if (!device) return port.fail(pci.empty() ? "driver" : "pci", device.error());
-  config.device = *device;
-  config.device.driver_arguments = arguments;
-  if (!pci.empty()) config.eal.pci_devices.push_back(pci);
-}
-
-void read_addresses(TableReader& port, Config& config) {
-  net::IpInterfaceConfig& ip = config.addresses;
-  port.require("addresses", "a list like [\"198.18.0.1/24\", \"2001:db8::1/64\"]");
-  port.parsed("addresses", [&](const std::string& text) -> std::string {
-    const auto address = net::LocalAddress::parse(text);
-    if (!address) return "an address with its prefix length, like \"198.18.0.1/24\"";
-    ip.addresses.push_back(*address);
-    return {};
-  });
-  port.parsed("gateways", [&](const std::string& text) -> std::string {
-    const auto address = IpAddress::parse(text);
-    if (!address) return "an address, like \"198.18.0.254\"";
-    std::optional<IpAddress>& slot = address->is_v4() ? ip.gateway4 : ip.gateway6;
-    if (slot) return "one gateway of a family";
-    slot = address;
-    return {};
-  });
-}
-
-void read_port(TableReader& port, Config& config) {
-  read_device(port, config);
-  read_addresses(port, config);
-  port.number("mtu", config.device.mtu, 1280, 9216);
-  port.number("rx_descriptors", config.device.rx_descriptors, 64, 32768);
-  port.number("tx_descriptors", config.device.tx_descriptors, 64, 32768);
-  port.flag("promiscuous", config.device.promiscuous);
-  port.flag("partial_checksums", config.device.partial_checksums);
-  uint16_t vlan = 0;
-  port.number("vlan", vlan, 1, 4094);
-  if (vlan != 0) config.addresses.vlan = vlan;
-  port.number("echo_per_second", config.addresses.echo_per_second, 0, 1'000'000);
-  port.number("neighbours", config.addresses.neighbours, 1, 65536);
-}
 
 void read_tls(TableReader& tls, Config& config) {
   tls.require("certificate", "the file of the certificate chain (PEM)");
@@ -183,61 +131,38 @@ void read_qlog(TableReader& qlog, Config& config) {
   qlog.size("max_file", config.qlog.max_file_bytes, 1 << 12, 1024 * kGiB);
 }
 
-void read_log(TableReader& log, Config& config) {
-  static constexpr std::string_view kLevels[] = {"error", "warning", "info", "debug"};
-  if (const auto level = log.choice("level", kLevels)) config.log_level = *parse_log_level(kLevels[*level]);
-  log.text("file", config.log_file);
-  log.duration("interval", config.log_interval, Duration(), Duration::seconds(86400));
-}
-
-void read_eal(TableReader& eal, Config& config) {
-  static constexpr std::string_view kHugepages[] = {"auto", "off", "on"};
-  eal.text("file_prefix", config.eal.file_prefix);
-  if (config.eal.file_prefix.empty() || config.eal.file_prefix.contains('/'))
-    eal.fail("file_prefix", "expected a name without slashes");
-  if (const auto pages = eal.choice("hugepages", kHugepages))
-    config.eal.hugepages = static_cast<net::Hugepages>(*pages);
-  eal.number("memory_mb", config.eal.memory_mb, 0, 1 << 20);
-  eal.text("log_level", config.eal.log_level);
-  eal.texts("arguments", config.eal.extra_arguments);
-}
-
 void read_all(TableReader& top, Config& config) {
-  static constexpr std::string_view kIdle[] = {"adaptive", "poll"};
-  static constexpr std::string_view kPinning[] = {"auto", "always", "never"};
-  top.number("workers", config.workers, 1, 64);
+  settings::PortSettings port;
+  settings::WorkerSettings workers;
+  settings::LogSettings log;
+  read_port(top, port);
+  read_workers(top, workers, port.device);
   top.number("handshake_workers", config.handshake_workers, 0, 64);
   top.number("listen", config.listen_port, 1, 65535);
-  if (const auto idle = top.choice("idle", kIdle)) {
-    config.idle = *idle == 0 ? IdlePolicy::kAdaptive : IdlePolicy::kPoll;
-    config.device.idle = *idle == 0 ? net::IdlePolicy::kAdaptive : net::IdlePolicy::kPoll;
-  }
-  if (const auto pinning = top.choice("pin", kPinning)) {
-    config.pin_always = *pinning == 1;
-    config.pin_never = *pinning == 2;
-  }
   top.duration("drain_limit", config.drain_limit, Duration(), Duration::seconds(3600));
-  const net::IdlePolicy idle = config.device.idle;
-  unsigned ports = 0;
-  top.require("port", "[[port]] with a driver and addresses");
-  top.tables("port", [&](TableReader& port) {
-    if (++ports > 1) port.fail("driver", "expected one [[port]]: a process serves one network device");
-    read_port(port, config);
-  });
-  config.device.idle = idle;
   top.require("tls", "[tls] with certificate and key");
   top.table("tls", [&](TableReader& tls) { read_tls(tls, config); });
   top.require("content", "[content] with root");
   top.table("content", [&](TableReader& content) { read_content(content, config); });
   top.table("transport", [&](TableReader& transport) { read_transport(transport, config); });
   top.table("qlog", [&](TableReader& qlog) { read_qlog(qlog, config); });
-  top.table("log", [&](TableReader& log) { read_log(log, config); });
-  top.table("eal", [&](TableReader& eal) { read_eal(eal, config); });
+  read_log(top, log);
+  read_eal(top, port.eal);
+
+  config.workers = workers.workers;
+  config.pin_always = workers.pin_always;
+  config.pin_never = workers.pin_never;
+  config.idle = workers.idle;
+  config.device = port.device;
+  config.addresses = port.addresses;
+  config.eal = port.eal;
+  config.log_level = log.level;
+  config.log_file = log.file;
+  config.log_interval = log.interval;
 }
 
 // What follows from what was read.
 void derive(Config& config) {
-  config.device.queues = config.workers;
   config.addresses.udp_ports = {{config.listen_port, config.listen_port}};
   config.eal.program = "viaduct-origin";
   config.http.max_connections = static_cast<uint32_t>(config.transport.max_connections);

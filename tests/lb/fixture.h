@@ -22,6 +22,7 @@ inline constexpr net::MacAddress kOurMac{{2, 0, 0, 0, 0, 1}};
 inline constexpr net::MacAddress kRouterMac{{2, 0, 0, 0, 0, 2}};
 inline net::MacAddress backend_mac(uint8_t number) { return {{2, 0, 0, 0, 1, number}}; }
 
+inline constexpr uint16_t kFirstNatPort = 40000, kNatPorts = 8;
 inline constexpr char kVip4[] = "192.0.2.1", kVip6[] = "2001:db8::1";
 inline constexpr char kClient4[] = "198.51.100.7", kClient6[] = "2001:db8:c::7";
 inline constexpr char kOurs4[] = "10.0.0.254", kOurs6[] = "fd00::254";
@@ -91,7 +92,7 @@ struct Outcome {
 class Balancer {
  public:
   explicit Balancer(const Configuration& configuration, const LinkFacts& link = link_facts())
-      : link_(link), router_(configuration, facts_of(link)) {
+      : link_(link), router_(configuration, facts_of(link), Random::from_seed(1)) {
     load(configuration);
   }
 
@@ -155,6 +156,9 @@ class Balancer {
     FrameFacts facts;
     facts.mac = link.mac;
     facts.vlan = link.vlan;
+    facts.first_nat_port = facts.first_nat_port_of_worker = kFirstNatPort;
+    facts.nat_ports_of_worker = kNatPorts;
+    facts.last_nat_port = kFirstNatPort + kNatPorts - 1;
     return facts;
   }
 

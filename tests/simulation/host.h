@@ -64,6 +64,8 @@ class Host {
   // Begins a connection from this host and the port.
   std::optional<quic::ConnectionHandle> connect(SocketAddress server, uint16_t port, uint64_t cookie = 0,
                                                 unsigned worker = 0);
+  // A datagram for this host that came another way than by its address: from a balancer.
+  void receive(Datagram datagram) { deliver(std::move(datagram)); }
   // Makes a worker look at its command ring, which somebody else filled.
   void wake(unsigned worker = 0);
 

@@ -107,10 +107,11 @@ def run_fuzz(_, tally):
 def run_verdicts(options, tally):
     """Each verdict that a module lists must have been provoked by a test of this run."""
     started = time.monotonic()
-    listing = subprocess.run([str(options["folder"] / "apps/origin/viaduct-origin"), "--list-verdicts"],
-                             text=True, capture_output=True, check=True).stdout
+    listing = "".join(subprocess.run([str(options["folder"] / program), "--list-verdicts"],
+                                     text=True, capture_output=True, check=True).stdout
+                      for program in ("apps/origin/viaduct-origin", "apps/lb/viaduct-lb"))
     provoked = {line for path in options["marks"].iterdir() for line in path.read_text().split()}
-    known = [line.split("\t") for line in listing.splitlines()]
+    known = [line.split("\t") for line in dict.fromkeys(listing.splitlines())]
     failures = [(f"verdict {fields[1]}", "no test provoked it") for fields in known if fields[0] not in provoked]
     tally.add("verdicts", len(known) - len(failures), failures, time.monotonic() - started)
 

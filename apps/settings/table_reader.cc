@@ -1,11 +1,11 @@
-#include "apps/origin/config_reader.h"
+#include "apps/settings/table_reader.h"
 
 #include <algorithm>
 #include <charconv>
 #include <format>
 #include <sstream>
 
-namespace viaduct::origin {
+namespace viaduct::settings {
 namespace {
 
 // A node as it stands in the file, shortened.
@@ -112,9 +112,14 @@ void TableReader::expected(std::string_view key, const toml::node& node, std::st
   errors_.add(node.source(), name_of(key), std::format("expected {}, not {}", what, shown(node)));
 }
 
+toml::source_region TableReader::where(std::string_view key) const {
+  const toml::node* node = key.empty() ? nullptr : table_.get(key);
+  return node ? node->source() : table_.source();
+}
+
 void TableReader::fail(std::string_view key, std::string_view what) {
-  const toml::node* node = take(key);
-  errors_.add(node ? node->source() : table_.source(), name_of(key), what);
+  take(key);
+  errors_.add(where(key), name_of(key), what);
 }
 
 void TableReader::require(std::string_view key, std::string_view expected) {
@@ -238,4 +243,4 @@ void TableReader::tables(std::string_view key, const std::function<void(TableRea
   }
 }
 
-}  // namespace viaduct::origin
+}  // namespace viaduct::settings

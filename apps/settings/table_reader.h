@@ -14,7 +14,7 @@
 
 #include "base/instant.h"
 
-namespace viaduct::origin {
+namespace viaduct::settings {
 
 // What is wrong with a file, one line each: "origin.toml:3: tls.key: expected …, not …".
 class ConfigErrors {
@@ -22,6 +22,8 @@ class ConfigErrors {
   explicit ConfigErrors(std::string file) : file_(std::move(file)) {}
 
   void add(const toml::source_region& where, std::string_view key, std::string_view what);
+  // For what has no place of its own in the file.
+  void add(std::string_view key, std::string_view what) { add(toml::source_region{}, key, what); }
   bool empty() const { return lines_.empty(); }
   const std::vector<std::string>& lines() const { return lines_; }
 
@@ -71,6 +73,8 @@ class TableReader {
   // The same for each [[key]].
   void tables(std::string_view key, const std::function<void(TableReader&)>& read);
 
+  // Where the table, or a key of it, is in the file.
+  toml::source_region where(std::string_view key = {}) const;
   // An error at a key of this table.
   void fail(std::string_view key, std::string_view what);
 
@@ -90,4 +94,4 @@ class TableReader {
 // The name that is most like `wrong`; empty where none is alike.
 std::string nearest_name(std::string_view wrong, std::span<const std::string> names);
 
-}  // namespace viaduct::origin
+}  // namespace viaduct::settings

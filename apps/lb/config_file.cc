@@ -1,0 +1,221 @@
+#include "apps/lb/config_file.h"
+
+#include <cerrno>
+#include <cstring>
+#include <format>
+#include <fstream>
+#include <sstream>
+
+namespace viaduct::lb {
+namespace {
+
+using settings::ConfigErrors;
+using settings::TableReader;
+
+// Where in the file each thing that problems_of() names is.
+using Places = std::map<std::string, toml::source_region>;
+
+std::optional<std::vector<uint8_t>> from_hex(std::string_view text) {
+  std::vector<uint8_t> bytes;
+  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
+  if (text.size() % 2 != 0) return std::nullopt;
+  for (size_t i = 0; i < text.size(); i += 2) {
+    const int high = digit(text[i]), low = digit(text[i + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    bytes.push_back(static_cast<uint8_t>(high << 4 | low));
+  }
+  return bytes;
+}
+
+// A key of as many bytes as `out` has.
+template <size_t kSize>
+bool read_hex(TableReader& table, std::string_view key, std::array<uint8_t, kSize>& out) {
+  bool is_read = false;
+  table.parsed(key, [&](const std::string& text) -> std::string {
+    const auto bytes = from_hex(text);
+    if (!bytes || bytes->size() != kSize) return std::format("{} hexadecimal digits", 2 * kSize);
+    std::ranges::copy(*bytes, out.begin());
+    is_read = true;
+    return {};
+  });
+  return is_read;
+}
+
+// "0:aa0001": configuration and server id.
+std::string parse_server_id(const std::string& text, BackendConfig& backend) {
+  constexpr std::string_view kExpected = "a configuration and a server id in hexadecimal, like \"0:c0ffee\"";
+  if (text.size() < 4 || text[0] < '0' || text[0] > '6' || text[1] != ':') return std::string(kExpected);
+  const auto bytes = from_hex(std::string_view(text).substr(2));
+  if (!bytes) return std::string(kExpected);
+  backend.server_ids.push_back({static_cast<uint8_t>(text[0] - '0'), *bytes});
+  return {};
+}
+
+std::string parse_backend_address(const std::string& text, BackendConfig& backend) {
+  if (const auto ip = IpAddress::parse(text)) {
+    backend.address = {*ip, 0};
+  } else if (const auto address = SocketAddress::parse(text)) {
+    backend.address = *address;
+  } else {
+    return "an address, like \"10.0.0.1\", or one with a port, like \"10.0.0.1:4433\"";
+  }
+  return {};
+}
+
+void read_backend(TableReader& table, const PoolConfig& pool, Places& places, std::vector<BackendConfig>& out) {
+  BackendConfig backend;
+  table.require("name", "a name that is unique in its pool");
+  table.text("name", backend.name);
+  table.require("address", "where it is");
+  table.parsed("address", [&](const std::string& text) { return parse_backend_address(text, backend); });
+  table.parsed("mac", [&](const std::string& text) -> std::string {
+    backend.mac = net::MacAddress::parse(text);
+    return backend.mac ? "" : "a link-layer address, like \"02:00:5e:00:53:01\"";
+  });
+  if (const auto forwarding = table.choice("forwarding", kForwardingNames))
+    backend.forwarding = static_cast<Forwarding>(*forwarding);
+  if (const auto state = table.choice("state", kBackendStateNames)) backend.state = static_cast<BackendState>(*state);
+  table.number("weight", backend.weight, 0, 10'000);
+  table.flag("mcphint", backend.mcphint);
+  table.parsed("server_ids", [&](const std::string& text) { return parse_server_id(text, backend); });
+  places[std::format("backend {}/{}", pool.name, backend.name)] = table.where();
+  out.push_back(std::move(backend));
+}
+
+void read_pool(TableReader& table, Configuration& configuration, Places& places) {
+  PoolConfig pool;
+  table.require("name", "a name");
+  table.text("name", pool.name);
+  table.duration("slow_start", pool.slow_start, Duration(), Duration::seconds(3600));
+  places["pool " + pool.name] = table.where();
+  table.tables("backend", [&](TableReader& backend) { read_backend(backend, pool, places, pool.backends); });
+  configuration.pools.push_back(std::move(pool));
+}
+
+void read_service(TableReader& table, Configuration& configuration, Places& places) {
+  ServiceConfig service;
+  table.require("name", "a name");
+  table.text("name", service.name);
+  table.require("addresses", "a list like [\"192.0.2.1:443\", \"[2001:db8::1]:443\"]");
+  table.parsed("addresses", [&](const std::string& text) -> std::string {
+    const auto address = SocketAddress::parse(text);
+    if (!address || address->port == 0) return "an address with a port, like \"192.0.2.1:443\"";
+    service.addresses.push_back(*address);
+    return {};
+  });
+  table.require("pool", "the name of a [[pool]]");
+  table.text("pool", service.pool);
+  places["service " + service.name] = table.where("pool");
+  configuration.services.push_back(std::move(service));
+}
+
+void read_quic_lb(TableReader& table, Configuration& configuration, Places& places) {
+  flowsteer::QuicLbConfig config;
+  table.require("id", "a number from 0 to 6");
+  table.number("id", config.id, 0, 6);
+  table.require("server_id_length", "1 to 15");
+  table.number("server_id_length", config.server_id_length, 1, 15);
+  table.require("nonce_length", "4 to 18");
+  table.number("nonce_length", config.nonce_length, 4, 18);
+  std::array<uint8_t, 16> key{};
+  if (read_hex(table, "key", key)) config.key = key;
+  places[std::format("quic_lb {}", config.id)] = table.where();
+  configuration.quic_lb.push_back(config);
+}
+
+void read_flow_state(TableReader& table, FlowStateConfig& config, Places& places) {
+  places["flow_state"] = table.where();
+  table.number("entries", config.entries, 16, 1'000'000'000);
+  table.duration("timeout", config.timeout, FlowStateConfig::kLeastTimeout, Duration::seconds(86400));
+  table.flag("by_dcid", config.by_dcid);
+  table.flag("remember_routable", config.remember_routable);
+  table.number("nat_sessions", config.nat_sessions, 0, 65535);
+}
+
+void read_limits(TableReader& table, NewFlowLimits& limits) {
+  table.number("new_flows_per_second", limits.per_second, 0, 1'000'000'000);
+  table.number("new_flows_per_prefix", limits.prefix_per_second, 0, 1'000'000'000);
+  table.number("prefix4", limits.prefix4, 0, 32);
+  table.number("prefix6", limits.prefix6, 0, 128);
+}
+
+void read_retry(TableReader& table, Configuration& configuration) {
+  RetryConfig retry;
+  table.flag("always", retry.always);
+  table.number("key_sequence", retry.key_sequence, 0, 127);
+  table.require("key", "32 hexadecimal digits, the same as the servers'");
+  table.require("iv", "24 hexadecimal digits, the same as the servers'");
+  read_hex(table, "key", retry.key);
+  read_hex(table, "iv", retry.iv);
+  table.duration("lifetime", retry.lifetime, Duration::seconds(1), Duration::seconds(600));
+  configuration.retry = retry;
+}
+
+void read_mcphint(TableReader& table, flowsteer::McphintConfig& config) {
+  static constexpr std::string_view kHeaders[] = {"destination", "hop-by-hop"};
+  table.number("ipv4_type", config.ipv4_type, 2, 255);
+  table.number("ipv6_type", config.ipv6_type, 2, 255);
+  if (const auto header = table.choice("ipv6_header", kHeaders))
+    config.ipv6_header = static_cast<flowsteer::McphintHeader>(*header);
+}
+
+void read_routing(TableReader& top, Configuration& configuration, Places& places) {
+  read_hex(top, "hash_key", configuration.hash_key);
+  top.number("maglev_size", configuration.maglev_size, 101, 16'777'259);
+  top.number("gue_port", configuration.gue_port, 1, 65535);
+  top.number("too_big_per_second", configuration.icmp_per_second, 0, 1'000'000);
+  top.require("service", "[[service]] with name, addresses and pool");
+  top.tables("service", [&](TableReader& table) { read_service(table, configuration, places); });
+  top.require("pool", "[[pool]] with name and backends");
+  top.tables("pool", [&](TableReader& table) { read_pool(table, configuration, places); });
+  top.tables("quic_lb", [&](TableReader& table) { read_quic_lb(table, configuration, places); });
+  top.table("flow_state", [&](TableReader& table) { read_flow_state(table, configuration.flow_state, places); });
+  top.table("limits", [&](TableReader& table) { read_limits(table, configuration.limits); });
+  top.table("retry", [&](TableReader& table) { read_retry(table, configuration); });
+  top.table("mcphint", [&](TableReader& table) { read_mcphint(table, configuration.mcphint); });
+}
+
+void read_all(TableReader& top, ProgramConfig& config, Places& places) {
+  static constexpr std::string_view kSpreads[] = {"rss", "hand-off"};
+  read_port(top, config.port);
+  read_workers(top, config.workers, config.port.device);
+  if (const auto spread = top.choice("spread", kSpreads)) config.hand_off = *spread == 1;
+  read_routing(top, config.routing, places);
+  read_log(top, config.log);
+  read_eal(top, config.port.eal);
+  config.port.eal.program = "viaduct-lb";
+}
+
+}  // namespace
+
+std::expected<ProgramConfig, std::vector<std::string>> parse_config(std::string_view text, const std::string& name) {
+  ConfigErrors errors(name);
+  ProgramConfig config;
+  Places places;
+  config.port.eal.file_prefix = "viaduct-lb";
+  try {
+    const toml::table table = toml::parse(text, name);
+    TableReader top(table, "", errors);
+    read_all(top, config, places);
+  } catch (const toml::parse_error& problem) {
+    errors.add(problem.source(), "", std::format("expected TOML: {}", problem.description()));
+  }
+  // What one thing says about another is looked at once each of them is right.
+  if (errors.empty()) {
+    for (const Problem& problem : problems_of(config.routing))
+      errors.add(places[problem.subject], problem.subject, problem.text);
+  }
+  if (!errors.empty()) return std::unexpected(errors.lines());
+  return config;
+}
+
+std::expected<ProgramConfig, std::vector<std::string>> load_config(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  if (!in || in.fail())
+    return std::unexpected(std::vector{std::format("{}: cannot be read: {}", file, std::strerror(errno))});
+  return parse_config(text.str(), file);
+}
+
+}  // namespace viaduct::lb

@@ -1,0 +1,178 @@
+// The router's last stage: sending to a backend, and what is not a datagram for a service.
+#include <cstring>
+
+#include "apps/lb/icmp_messages.h"
+#include "apps/lb/id_stage.h"
+#include "apps/lb/router.h"
+#include "apps/lb/tunnel_headers.h"
+#include "apps/lb/udp_checksum.h"
+#include "apps/lb/verdicts.h"
+#include "flowsteer/invariants.h"
+#include "pmd-glue/wire.h"
+
+namespace viaduct::lb {
+namespace {
+
+constexpr Verdict kVerdictOfStep[] = {Verdict::kNone, kRoutedById,        kRoutedByScid,
+                                      kRoutedByDcid,  kRoutedByAddresses, kRoutedAsNew};
+
+// Bytes of IP that a datagram grows by when it is translated; options go away.
+size_t growth(const InnerPacket& inner, uint16_t ip_header, bool to_v6) {
+  const size_t header = to_v6 ? net::kIpv6Header : net::kIpv4Header;
+  const size_t udp = net::load_u16(inner.ip + ip_header + 4);
+  return header + udp > inner.length ? header + udp - inner.length : 0;
+}
+
+size_t overhead_of(const Backend& backend, const InnerPacket& inner, uint16_t ip_header) {
+  if (is_tunnel(backend)) return backend.overhead;
+  if (backend.forwarding == Forwarding::kDirect) return hint_overhead(backend, inner.is_v6);
+  return growth(inner, ip_header, backend.outer_v6) + hint_overhead(backend, backend.outer_v6);
+}
+
+SocketAddress server_address(const Backend& backend, const SocketAddress& service) {
+  return {backend.address.ip, backend.address.port != 0 ? backend.address.port : service.port};
+}
+
+// Our own side of translated flows.
+IpAddress own_address(const RoutingSnapshot& snapshot, bool is_v6) {
+  return is_v6 ? *snapshot.link().source6 : *snapshot.link().source4;
+}
+
+// The client's source ID in an answer of its server is the server's own: the one that clients send to.
+uint16_t server_of_quoted(const QuotedPacket& quoted, const Pool& pool) {
+  const auto header = flowsteer::parse_invariants(quoted.payload, 0);
+  return header && header->is_long ? server_of_id(header->scid, pool) : kNoSlot;
+}
+
+}  // namespace
+
+SocketAddress Router::client_of(unsigned i) const {
+  const uint8_t* ip = burst_.ip[i];
+  return {burst_.is_v6[i] ? IpAddress::v6(ip + 8) : IpAddress::v4(ip + 12), net::load_u16(udp_of(i))};
+}
+
+net::MacAddress Router::sender_of(unsigned i) const {
+  net::MacAddress mac;
+  std::memcpy(mac.bytes.data(), burst_.packet[i]->data() + 6, mac.bytes.size());
+  return mac;
+}
+
+void Router::forward(const RoutingSnapshot& snapshot, unsigned i, Instant now) {
+  const Backend& backend = snapshot.backend(burst_.slot[i]);
+  const net::MacAddress* to = next_hops_.find(backend.next_hop);
+  if (!to) return end(i, kNextHopUnknown);
+  if (burst_.step[i] == RoutingStep::kId && backend.needs_hash) hash_addresses(i);
+  const InnerPacket inner = inner_of(i);
+  const size_t overhead = overhead_of(backend, inner, burst_.ip_header[i]);
+  if (inner.length + overhead > snapshot.link().mtu) return answer_too_big(snapshot, i, overhead, now);
+  if (is_tunnel(backend)) {
+    write_tunnel(*burst_.packet[i], inner, backend, *to);
+  } else if (backend.forwarding == Forwarding::kDirect) {
+    write_direct(*burst_.packet[i], inner, backend, *to, snapshot.link(), snapshot.configuration().mcphint);
+  } else {
+    return forward_translated(snapshot, i, *to, now);
+  }
+  send(i, kVerdictOfStep[static_cast<size_t>(burst_.step[i])]);
+}
+
+void Router::forward_translated(const RoutingSnapshot& snapshot, unsigned i, const net::MacAddress& to, Instant now) {
+  const Verdict verdict = kVerdictOfStep[static_cast<size_t>(burst_.step[i])];
+  if (is_dry_) return send(i, verdict);
+  const Backend& backend = snapshot.backend(burst_.slot[i]);
+  const SocketAddress& service = snapshot.services()[burst_.service[i]].address;
+  uint16_t session = nat_.find(burst_.hash[i], burst_.slot[i], now);
+  if (session == NatTable::kNone) {
+    session = nat_.open(burst_.hash[i], burst_.slot[i], now);
+    if (session == NatTable::kNone) return end(i, kNatPortsUsedUp);
+    nat_[session].client = client_of(i);
+    nat_[session].service = service;
+  }
+  nat_[session].client_mac = sender_of(i);
+  const SocketAddress source{own_address(snapshot, backend.outer_v6), nat_.port_of(session)};
+  Packet& packet = *burst_.packet[i];
+  const InnerPacket translated =
+      translate(packet, inner_of(i), burst_.ip_header[i], source, server_address(backend, service));
+  write_link(packet, translated, to, snapshot.link());
+  if (backend.mcphint) insert_hint(packet, translated, snapshot.configuration().mcphint);
+  send(i, verdict);
+}
+
+void Router::answer_too_big(const RoutingSnapshot& snapshot, unsigned i, size_t overhead, Instant now) {
+  const InnerPacket inner = inner_of(i);
+  if (is_dry_ || !wants_too_big(inner) || !icmp_limit_.take(now)) return end(i, kTooBigDropped);
+  const net::MacAddress sender = sender_of(i);
+  const InnerPacket message = write_too_big(inner, static_cast<uint16_t>(snapshot.link().mtu - overhead));
+  write_link(*burst_.packet[i], message, sender, snapshot.link());
+  send(i, kTooBigAnswered);
+}
+
+void Router::route_others(const RoutingSnapshot& snapshot, Instant now) {
+  for (unsigned i = 0; i < burst_.count; ++i) {
+    if (burst_.kind[i] == FrameKind::kIcmpError) route_icmp(snapshot, i, now);
+    if (burst_.kind[i] == FrameKind::kNatReturn) return_translated(snapshot, i, now);
+  }
+}
+
+// A server's answer on its way to the client.
+void Router::return_translated(const RoutingSnapshot& snapshot, unsigned i, Instant now) {
+  const NatSession* session = nat_.by_port(net::load_u16(udp_of(i) + 2), now);
+  if (!session || session->slot >= snapshot.backends().size()) return end(i, kNatStray);
+  const Backend& backend = snapshot.backend(session->slot);
+  if (client_of(i) != server_address(backend, session->service)) return end(i, kNatStray);
+  InnerPacket inner = inner_of(i);
+  if (facts_.completes_checksums) complete_partial_checksum(inner, burst_.ip_header[i]);
+  const size_t overhead = growth(inner, burst_.ip_header[i], !session->client.ip.is_v4());
+  if (inner.length + overhead > snapshot.link().mtu) return answer_too_big(snapshot, i, overhead, now);
+  if (!is_dry_) {
+    inner = translate(*burst_.packet[i], inner, burst_.ip_header[i], session->service, session->client);
+    write_link(*burst_.packet[i], inner, session->client_mac, snapshot.link());
+  }
+  send(i, kNatReturned);
+}
+
+// An error about a packet of a server concerns that server: it is the one that the packet's source ID names, or the
+// one that the flow's own packets go to.
+void Router::route_icmp(const RoutingSnapshot& snapshot, unsigned i, Instant now) {
+  const auto quoted = read_quoted(inner_of(i), burst_.ip_header[i]);
+  if (!quoted) return end(i, kIcmpRefused);
+  burst_.service[i] = snapshot.service_table().find(quoted->source.ip.bytes.data(), quoted->source.port);
+  if (burst_.service[i] == ServiceTable::kNone) return end(i, kIcmpRefused);
+  const Pool& pool = snapshot.pool_of(snapshot.services()[burst_.service[i]]);
+  burst_.hash[i] = flow_hash_.of_addresses(quoted->destination, quoted->source);
+  burst_.step[i] = RoutingStep::kId;
+  burst_.slot[i] = server_of_quoted(*quoted, pool);
+  if (burst_.slot[i] == kNoSlot) {
+    burst_.step[i] = RoutingStep::kAddressTable;
+    burst_.slot[i] = flows_.peek(burst_.hash[i], now);
+  }
+  if (!snapshot.is_usable(burst_.slot[i])) {
+    burst_.step[i] = RoutingStep::kHash;
+    burst_.slot[i] = pool.maglev.at(burst_.hash[i]);
+  }
+  if (burst_.slot[i] == kNoSlot) return end(i, kNoServer);
+  forward_icmp(snapshot, i, *quoted, now);
+}
+
+void Router::forward_icmp(const RoutingSnapshot& snapshot, unsigned i, const QuotedPacket& quoted, Instant now) {
+  const Backend& backend = snapshot.backend(burst_.slot[i]);
+  const net::MacAddress* to = next_hops_.find(backend.next_hop);
+  if (!to) return end(i, kNextHopUnknown);
+  Packet& packet = *burst_.packet[i];
+  const InnerPacket inner = inner_of(i);
+  if (inner.length + backend.overhead > snapshot.link().mtu) return end(i, kTooBigDropped);
+  if (is_tunnel(backend)) {
+    write_tunnel(packet, inner, backend, *to);
+  } else if (backend.forwarding == Forwarding::kDirect) {
+    write_direct(packet, inner, backend, *to, snapshot.link(), snapshot.configuration().mcphint);
+  } else {
+    const uint16_t session = nat_.find(burst_.hash[i], burst_.slot[i], now);
+    // A message of the other family would have to be another message.
+    if (session == NatTable::kNone || backend.outer_v6 != inner.is_v6) return end(i, kIcmpRefused);
+    const SocketAddress source{own_address(snapshot, inner.is_v6), nat_.port_of(session)};
+    translate_quoted(inner, burst_.ip_header[i], server_address(backend, quoted.source), source);
+    write_link(packet, inner, *to, snapshot.link());
+  }
+  send(i, kIcmpRouted);
+}
+
+}  // namespace viaduct::lb

@@ -1,0 +1,144 @@
+#include "apps/lb/telemetry_commands.h"
+
+#include <format>
+#include <mutex>
+#include <span>
+
+#include "apps/lb/program.h"
+#include "apps/lb/verdicts.h"
+#include "base/verdicts.h"
+#include "pmd-glue/telemetry.h"
+#include "pmd-glue/verdicts.h"
+
+namespace viaduct::lb {
+namespace {
+
+using net::TelemetryAnswer;
+
+constexpr std::span<const VerdictInfo> kLists[] = {viaduct::kVerdicts, net::kVerdicts, lb::kVerdicts};
+
+// DPDK never forgets a command, so commands look here for whom to ask.
+std::mutex mutex;
+Program* published = nullptr;
+
+// Of every received frame: what became of it. The sum is frames_received of /viaduct/workers.
+void tell_verdicts(Program& program, TelemetryAnswer& answer) {
+  for (const auto list : kLists) {
+    for (const VerdictInfo& verdict : list) {
+      uint64_t count = 0;
+      for (const Program::Worker& worker : program.workers())
+        count += worker.port->verdicts()[verdict.id] + worker.loop->verdicts()[verdict.id] +
+                 worker.handler->router().verdicts()[verdict.id];
+      if (count > 0) answer.add(std::string(verdict.name), count);
+    }
+  }
+}
+
+void tell_workers(Program& program, TelemetryAnswer& answer) {
+  uint64_t received = 0, sent = 0, send_drops = 0;
+  for (const Program::Worker& worker : program.workers()) {
+    received += worker.port->counters().received;
+    sent += worker.port->counters().sent;
+    send_drops += worker.handler->send_drops();
+  }
+  answer.add("workers", program.workers().size());
+  answer.add("frames_received", received);
+  answer.add("frames_sent", sent);
+  answer.add("send_drops", send_drops);
+  answer.add("reloads", program.reloads());
+  for (size_t i = 0; i < program.workers().size() && i < 16; ++i) {
+    const WorkerStats& stats = program.workers()[i].loop->stats();
+    const auto add = [&](std::string_view name, uint64_t value) { answer.add(std::format("{}_{}", name, i), value); };
+    add("frames_received", program.workers()[i].port->counters().received);
+    add("handed_off", stats.handed_off.value());
+    add("busy_ns", stats.busy_ns.value());
+    add("waits", stats.waits.value());
+  }
+}
+
+// Packets by how their server was found.
+void tell_routing(Program& program, TelemetryAnswer& answer) {
+  static constexpr Verdict kRouted[] = {kRoutedById, kRoutedByScid, kRoutedByDcid, kRoutedByAddresses, kRoutedAsNew};
+  for (const VerdictInfo& verdict : lb::kVerdicts) {
+    if (std::ranges::find(kRouted, verdict.id) == std::end(kRouted)) continue;
+    uint64_t count = 0;
+    for (const Program::Worker& worker : program.workers()) count += worker.handler->router().verdicts()[verdict.id];
+    answer.add(std::string(verdict.name), count);
+  }
+  for (size_t id = 0; id < 7; ++id) {
+    uint64_t count = 0;
+    for (const Program::Worker& worker : program.workers())
+      count += worker.handler->router().id_counters()[id].packets.value();
+    if (count > 0) answer.add(std::format("configuration_{}", id), count);
+  }
+}
+
+// Each worker's tables, added up.
+void tell_tables(Program& program, TelemetryAnswer& answer) {
+  FlowTableUse sum;
+  for (const Program::Worker& worker : program.workers()) {
+    const FlowTableUse use = worker.handler->router().flows().use();
+    sum.capacity += use.capacity;
+    sum.inserted += use.inserted;
+    sum.refused += use.refused;
+  }
+  answer.add("flows_capacity", sum.capacity);
+  answer.add("flows_inserted", sum.inserted);
+  answer.add("flows_refused", sum.refused);
+  const net::PoolGauge packets = program.device().pool();
+  answer.add("packets_in_use", packets.used);
+  answer.add("packets_capacity", packets.capacity);
+  answer.add("packets_refused", packets.refused);
+}
+
+using Teller = void (*)(Program&, TelemetryAnswer&);
+
+std::string add_command(const char* name, const char* help, Teller tell) {
+  return net::register_telemetry(std::string("/viaduct/") + name, help,
+                                 [tell](std::string_view, TelemetryAnswer& answer) {
+                                   const std::lock_guard lock(mutex);
+                                   if (published) tell(*published, answer);
+                                 });
+}
+
+}  // namespace
+
+std::string publish_telemetry(Program& program) {
+  {
+    const std::lock_guard lock(mutex);
+    published = &program;
+  }
+  static constexpr struct {
+    const char* name;
+    const char* help;
+    Teller tell;
+  } kCommands[] = {
+      {"verdicts", "What became of received frames, by verdict; the sum is frames_received of /viaduct/workers",
+       tell_verdicts},
+      {"workers", "Frames and time of the workers", tell_workers},
+      {"routing", "Packets by how their server was found, and by the configuration of their connection ID",
+       tell_routing},
+      {"tables", "Use of the bounded tables and pools", tell_tables},
+  };
+  for (const auto& command : kCommands) {
+    if (std::string problem = add_command(command.name, command.help, command.tell); !problem.empty()) return problem;
+  }
+  return {};
+}
+
+void hide_telemetry() {
+  const std::lock_guard lock(mutex);
+  published = nullptr;
+}
+
+std::string list_verdicts() {
+  std::string text;
+  for (const auto list : kLists) {
+    for (const VerdictInfo& verdict : list)
+      text += std::format("{}\t{}\t{}\t{}\n", static_cast<unsigned>(verdict.id), verdict.name, verdict.help,
+                          verdict.section);
+  }
+  return text;
+}
+
+}  // namespace viaduct::lb
