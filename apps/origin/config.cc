@@ -8,6 +8,7 @@
 #include <optional>
 #include <sstream>
 
+#include "apps/settings/hex.h"
 #include "apps/settings/port_settings.h"
 
 namespace viaduct::origin {
@@ -131,6 +132,39 @@ void read_qlog(TableReader& qlog, Config& config) {
   qlog.size("max_file", config.qlog.max_file_bytes, 1 << 12, 1024 * kGiB);
 }
 
+// Bytes in hexadecimal, least to most of them, copied to `out`; their number, 0 where the key is absent or wrong.
+size_t read_hex(TableReader& table, std::string_view key, MutableBytes out, size_t least) {
+  size_t length = 0;
+  table.parsed(key, [&](const std::string& text) -> std::string {
+    const auto bytes = settings::from_hex(text);
+    if (!bytes || bytes->size() < least || bytes->size() > out.size())
+      return least == out.size() ? std::format("{} hexadecimal digits", 2 * least)
+                                 : std::format("{} to {} bytes in hexadecimal", least, out.size());
+    std::ranges::copy(*bytes, out.begin());
+    length = bytes->size();
+    return {};
+  });
+  return length;
+}
+
+void read_quic_lb(TableReader& table, Config& config) {
+  flowsteer::ServerIdentity identity;
+  table.require("id", "a number from 0 to 6");
+  table.number("id", identity.config.id, 0, flowsteer::QuicLbConfig::kMaxId);
+  table.require("server_id", "1 to 15 bytes in hexadecimal");
+  constexpr size_t kMostServerId = 15;
+  const size_t length = read_hex(table, "server_id", MutableBytes(identity.server_id).first(kMostServerId), 1);
+  table.require("nonce_length", "4 to 17");
+  table.number("nonce_length", identity.config.nonce_length, 4, 17);
+  table.flag("encode_length", identity.config.encode_length);
+  std::array<uint8_t, flowsteer::QuicLbConfig::kKeySize> key;
+  if (read_hex(table, "key", key, key.size()) > 0) identity.config.key = key;
+  if (length == 0) return;
+  identity.config.server_id_length = static_cast<uint8_t>(length);
+  if (const auto problem = identity.problem(); !problem.empty()) table.fail("server_id", problem);
+  config.quic_lb = identity;
+}
+
 void read_all(TableReader& top, Config& config) {
   settings::PortSettings port;
   settings::WorkerSettings workers;
@@ -146,6 +180,7 @@ void read_all(TableReader& top, Config& config) {
   top.table("content", [&](TableReader& content) { read_content(content, config); });
   top.table("transport", [&](TableReader& transport) { read_transport(transport, config); });
   top.table("qlog", [&](TableReader& qlog) { read_qlog(qlog, config); });
+  top.table("quic_lb", [&](TableReader& table) { read_quic_lb(table, config); });
   read_log(top, log);
   read_eal(top, port.eal);
 
@@ -199,7 +234,9 @@ std::expected<Config, std::vector<std::string>> load_config(const std::string& f
   if (in) text << in.rdbuf();
   if (!in || in.fail())
     return std::unexpected(std::vector{std::format("{}: cannot be read: {}", file, std::strerror(errno))});
-  return parse_config(text.str(), file);
+  auto config = parse_config(text.str(), file);
+  if (config) config->file = file;
+  return config;
 }
 
 }  // namespace viaduct::origin

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "base/log.h"
 #include "base/worker_loop.h"
 #include "engine/endpoint/endpoint_config.h"
+#include "flowsteer/connection_id_codec.h"
 #include "pmd-glue/device_config.h"
 #include "pmd-glue/eal.h"
 #include "pmd-glue/ip_interface.h"
@@ -21,6 +23,7 @@ namespace viaduct::origin {
 
 // What the file says, with our defaults for what it does not. apps/origin/viaduct-origin.toml explains each key.
 struct Config {
+  std::string file;  // where it was read; what SIGHUP reads again
   unsigned workers = 1;
   unsigned handshake_workers = 0;
   bool pin_always = false;
@@ -46,7 +49,7 @@ struct Config {
   http3::ServerLimits http;
   // Rings that the caches hold: endpoint and application empty them several times a round.
   quic::EndpointConfig transport{.event_slots = 1024, .command_slots = 1024};
-
+  std::optional<flowsteer::ServerIdentity> quic_lb;  // what a balancer reads in our connection IDs
   QlogConfig qlog;
 
   LogLevel log_level = LogLevel::kInfo;

@@ -57,15 +57,17 @@ OriginHandler::OriginHandler(const Config& config, SharedState& shared, ContentL
       tls_(std::move(tls)),
       protector_(std::move(protector)),
       random_(Random::from_system()),
-      shards_(shared.shard_secret, config.workers, flowsteer::id_length(std::nullopt)),
-      connection_ids_(std::nullopt, shared.shard_secret, worker, config.workers, random_),
+      shards_(shared.shard_secret, config.workers, flowsteer::id_length(config.quic_lb)),
+      worker_(worker),
+      workers_(config.workers),
+      connection_ids_(std::in_place, config.quic_lb, shared.shard_secret, worker, config.workers, random_),
       chunks_(chunk_count(config), kHeadRoom),
       content_(loader, worker, remembered_files(config)),
       tracer_(config.qlog.directory.empty()
                   ? nullptr
                   : std::make_unique<quic::Tracer>(config.qlog.choice, config.qlog.ring_slots)),
       endpoint_(config.transport,
-                services(*protector_, *tls_, connection_ids_, shards_, worker, random_, tracer_.get(), shared, meter)),
+                services(*protector_, *tls_, *connection_ids_, shards_, worker, random_, tracer_.get(), shared, meter)),
       site_(config.site, content_, shared.wall),
       server_(config.http, endpoint_.channel(), chunks_, site_) {
   site_.serve_through(server_);
@@ -84,6 +86,7 @@ bool OriginHandler::step(Instant now) {
   take_path_mtu(now);
   bool worked = endpoint_.step(now);
   follow_phase(now);
+  follow_identity();
   for (int round = 0; round < kApplicationRounds; ++round) {
     meter_.enter(Stage::kApplication);
     const bool answered = site_.step(now);
@@ -108,6 +111,15 @@ void OriginHandler::follow_phase(Instant now) {
   if (!is_closing_) endpoint_.shut_down(now);
   is_closing_ = true;
   empty_.store(server_.connections() == 0 && endpoint_.is_empty(), std::memory_order_release);
+}
+
+// Connections keep the IDs that they have; the balancer reads those for as long as it is told to.
+void OriginHandler::follow_identity() {
+  const unsigned changes = shared_.identity_changes.load(std::memory_order_acquire);
+  if (changes == identity_changes_) return;
+  identity_changes_ = changes;
+  const std::lock_guard lock(shared_.identity_mutex);
+  connection_ids_.emplace(shared_.identity, shared_.shard_secret, worker_, workers_, random_);
 }
 
 Instant OriginHandler::deadline() const {

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <span>
 
 #include "apps/http3/server.h"
@@ -36,6 +38,10 @@ struct SharedState {
   // What the control thread wants; workers look once per round, and it wakes them after a change.
   enum class Phase : uint8_t { kServe, kDrain, kClose };
   std::atomic<Phase> phase{Phase::kServe};
+  // What new connection IDs say to a balancer, and how often that has changed.
+  std::mutex identity_mutex;
+  std::optional<flowsteer::ServerIdentity> identity;
+  std::atomic<unsigned> identity_changes{0};
 };
 
 // A PacketHandler (base/packet_handler.h). One worker's, but for what is said to be for any thread.
@@ -78,6 +84,7 @@ class OriginHandler {
                 StageMeter& meter);
   void follow_phase(Instant now);
   void take_path_mtu(Instant now);
+  void follow_identity();
 
   SharedState& shared_;
   StageMeter& meter_;
@@ -86,7 +93,10 @@ class OriginHandler {
   std::unique_ptr<crypto::PacketProtector> protector_;
   Random random_;
   flowsteer::ShardMap shards_;
-  flowsteer::ConnectionIdCodec connection_ids_;
+  const unsigned worker_, workers_;
+  // Always one; replaced in its place when what it says to a balancer changes.
+  std::optional<flowsteer::ConnectionIdCodec> connection_ids_;
+  unsigned identity_changes_ = 0;
   ChunkPool chunks_;
   ContentClient content_;
   std::unique_ptr<quic::Tracer> tracer_;

@@ -159,13 +159,33 @@ void Program::reload() {
 bool Program::wait_for_signal(Duration longest) {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGHUP);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   const timespec timeout{.tv_sec = longest.ns() / 1'000'000'000, .tv_nsec = longest.ns() % 1'000'000'000};
   const int signal = sigtimedwait(&signals, nullptr, &timeout);
-  if (signal == SIGHUP) reload();
+  if (signal == SIGHUP) {
+    reload();
+    change_identity();
+  }
   return signal == SIGTERM || signal == SIGINT;
+}
+
+// IDs have one length for the life of the process, because a short header does not say it.
+void Program::change_identity() {
+  const auto config = load_config(config_.file);
+  if (!config) {
+    for (const std::string& line : config.error()) log_error("origin", line);
+    return;
+  }
+  if (!config->quic_lb && !config_.quic_lb) return;
+  if (!config->quic_lb || !config_.quic_lb || id_length(config->quic_lb) != id_length(config_.quic_lb))
+    return log_error("origin", "quic_lb: a running origin can change to IDs of the same length only");
+  {
+    const std::lock_guard lock(shared_.identity_mutex);
+    shared_.identity = config->quic_lb;
+  }
+  shared_.identity_changes.fetch_add(1, std::memory_order_release);
+  for (unsigned i = 0; i < workers_.size(); ++i) hand_off_->nudge(i);
+  log_info("origin", std::format("new connection IDs are of configuration {}", config->quic_lb->config.id));
 }
 
 template <class Done>

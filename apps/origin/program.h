@@ -38,7 +38,7 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   // Serves until SIGTERM or SIGINT, then lets requests finish, up to Config::drain_limit or a second signal. SIGHUP
-  // reads the certificates again.
+  // reads the certificates and the file's [quic_lb] again.
   void run();
 
   // "198.18.0.1:443 and [2001:db8::1]:443".
@@ -89,6 +89,7 @@ class Program {
   void stop();
   void tend();
   void reload();
+  void change_identity();
   void tend_capture();
   std::string start_qlog();
   void log_figures();

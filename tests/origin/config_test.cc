@@ -181,5 +181,35 @@ TEST(Config, that_cannot_be_read) {
   EXPECT_NE(config.error()[0].find("/nowhere/origin.toml: cannot be read"), std::string::npos);
 }
 
+TEST(Config, says_what_a_balancer_reads) {
+  const std::string table = "[quic_lb]\nid = 3\nserver_id = \"0B0b0001\"\nnonce_length = 12\n";
+  const auto plain = parse_config(kGood + table, "origin.toml");
+  ASSERT_TRUE(plain && plain->quic_lb) << errors_of(kGood + table);
+  EXPECT_EQ(plain->quic_lb->config.id, 3);
+  EXPECT_EQ(plain->quic_lb->config.server_id_length, 4);
+  EXPECT_EQ(plain->quic_lb->config.nonce_length, 12);
+  EXPECT_EQ(plain->quic_lb->server_id[3], 1);
+  EXPECT_FALSE(plain->quic_lb->config.key);
+  const auto keyed = parse_config(kGood + table + "key = \"8f95f09245765f80256934e50c66207f\"\n", "origin.toml");
+  ASSERT_TRUE(keyed && keyed->quic_lb);
+  ASSERT_TRUE(keyed->quic_lb->config.key);
+  EXPECT_EQ((*keyed->quic_lb->config.key)[0], 0x8f);
+  EXPECT_FALSE(parse_config(kGood, "origin.toml")->quic_lb);
+}
+
+TEST(Config, says_what_is_wrong_with_connection_ids) {
+  const auto with = [](const std::string& id, const std::string& server, const std::string& nonce) {
+    return errors_of(kGood + "[quic_lb]\nid = " + id + "\nserver_id = \"" + server + "\"\nnonce_length = " + nonce +
+                     "\n");
+  };
+  EXPECT_NE(with("7", "0b", "4").find("quic_lb.id: expected a whole number from 0 to 6"), std::string::npos);
+  EXPECT_NE(with("0", "0x0b", "4").find("quic_lb.server_id: expected 1 to 15 bytes in hexadecimal"), std::string::npos);
+  EXPECT_NE(with("0", "0b", "3").find("quic_lb.nonce_length"), std::string::npos);
+  EXPECT_NE(with("0", "0b0b0b0b0b0b0b0b", "11").find("at most 18 bytes"), std::string::npos);
+  EXPECT_NE(errors_of(kGood + "[quic_lb]\nkey = \"00\"\n").find("quic_lb.key: expected 32 hexadecimal digits"),
+            std::string::npos);
+  EXPECT_NE(errors_of(kGood + "[quic_lb]\n").find("quic_lb.server_id: is missing"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace viaduct::origin
