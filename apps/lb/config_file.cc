@@ -6,26 +6,17 @@
 #include <fstream>
 #include <sstream>
 
+#include "apps/settings/hex.h"
+
 namespace viaduct::lb {
 namespace {
 
 using settings::ConfigErrors;
+using settings::from_hex;
 using settings::TableReader;
 
 // Where in the file each thing that problems_of() names is.
 using Places = std::map<std::string, toml::source_region>;
-
-std::optional<std::vector<uint8_t>> from_hex(std::string_view text) {
-  std::vector<uint8_t> bytes;
-  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
-  if (text.size() % 2 != 0) return std::nullopt;
-  for (size_t i = 0; i < text.size(); i += 2) {
-    const int high = digit(text[i]), low = digit(text[i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    bytes.push_back(static_cast<uint8_t>(high << 4 | low));
-  }
-  return bytes;
-}
 
 // A key of as many bytes as `out` has.
 template <size_t kSize>
@@ -82,12 +73,21 @@ void read_backend(TableReader& table, const PoolConfig& pool, Places& places, st
   out.push_back(std::move(backend));
 }
 
+void read_health(TableReader& table, HealthConfig& health) {
+  table.duration("interval", health.interval, Duration::milliseconds(100), Duration::seconds(3600));
+  table.duration("timeout", health.timeout, Duration::milliseconds(100), Duration::seconds(3600));
+  table.number("fall", health.fall, 1, 1000);
+  table.number("rise", health.rise, 1, 1000);
+  if (health.timeout > health.interval) table.fail("timeout", "expected no more than the interval");
+}
+
 void read_pool(TableReader& table, Configuration& configuration, Places& places) {
   PoolConfig pool;
   table.require("name", "a name");
   table.text("name", pool.name);
   table.duration("slow_start", pool.slow_start, Duration(), Duration::seconds(3600));
   places["pool " + pool.name] = table.where();
+  table.table("health", [&](TableReader& health) { read_health(health, pool.health.emplace()); });
   table.tables("backend", [&](TableReader& backend) { read_backend(backend, pool, places, pool.backends); });
   configuration.pools.push_back(std::move(pool));
 }
@@ -180,6 +180,7 @@ void read_all(TableReader& top, ProgramConfig& config, Places& places) {
   read_port(top, config.port);
   read_workers(top, config.workers, config.port.device);
   if (const auto spread = top.choice("spread", kSpreads)) config.hand_off = *spread == 1;
+  top.table("control", [&](TableReader& control) { control.text("socket", config.control_socket); });
   read_routing(top, config.routing, places);
   read_log(top, config.log);
   read_eal(top, config.port.eal);

@@ -17,7 +17,8 @@ struct ProgramConfig {
   settings::WorkerSettings workers;
   settings::PortSettings port;
   settings::LogSettings log;
-  bool hand_off = false;  // packets go to the worker of their addresses' hash; for devices that do not spread them
+  std::string control_socket;  // its path; empty: none
+  bool hand_off = false;       // packets go to the worker of their addresses' hash; for devices that do not spread them
   Configuration routing;
 };
 

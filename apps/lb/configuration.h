@@ -55,9 +55,18 @@ struct BackendConfig {
   std::vector<ServerId> server_ids;
 };
 
+// Servers are asked whether they are there; those that do not answer get nothing.
+struct HealthConfig {
+  Duration interval = Duration::seconds(2);  // between two questions to one server, a tenth more or less
+  Duration timeout = Duration::seconds(1);   // for an answer; below the interval
+  unsigned fall = 3;                         // questions in a row without an answer
+  unsigned rise = 2;                         // answers in a row
+};
+
 struct PoolConfig {
   std::string name;
-  Duration slow_start;  // over which a server that comes (back) gets up to its weight; 0: at once
+  Duration slow_start;                 // over which a server that comes (back) gets up to its weight; 0: at once
+  std::optional<HealthConfig> health;  // none: all are taken to be well
   std::vector<BackendConfig> backends;
 };
 

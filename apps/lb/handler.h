@@ -8,6 +8,8 @@
 
 #include "apps/lb/owners.h"
 #include "apps/lb/router.h"
+#include "apps/lb/verdicts.h"
+#include "apps/lb/worker_control.h"
 #include "base/packet_handler.h"
 #include "base/snapshot.h"
 
@@ -48,11 +50,17 @@ class Handler {
   unsigned owner_of(Packet& packet) const { return owners_.owner_of(packet, *snapshot_.read()); }
 
   void ingest(std::span<Packet*> burst, Instant now) {
-    router_.route(*snapshot_.read(), burst, now);
+    const RoutingSnapshot& snapshot = *snapshot_.read();
+    control_.tap.before(burst);
+    router_.route(snapshot, burst, now);
+    control_.tap.after(router_.burst());
     queue(router_.outgoing());
     released_.insert(released_.end(), router_.finished().begin(), router_.finished().end());
     for (Packet* packet : router_.for_link()) {
-      if (link_.take(*packet, now)) {
+      if (control_.health.take(packet->bytes(), snapshot.link())) {
+        router_.verdicts().count(kHealthAnswered);
+        released_.push_back(packet);
+      } else if (link_.take(*packet, now)) {
         queue({&packet, 1});
       } else {
         released_.push_back(packet);
@@ -60,8 +68,17 @@ class Handler {
     }
   }
 
-  void step(Instant now) { link_.step(router_, now); }
-  size_t build(std::span<Packet*> burst, Instant now) { return link_.build(burst, now); }
+  void step(Instant now) {
+    link_.step(router_, now);
+    control_.health.step(router_, *snapshot_.read());
+    control_.desk.serve(router_, *snapshot_.read(), now);
+  }
+  size_t build(std::span<Packet*> burst, Instant now) {
+    size_t filled = link_.build(burst, now);
+    while (filled < burst.size() && control_.health.has_ready())
+      control_.health.write(*burst[filled++], *snapshot_.read());
+    return filled;
+  }
   Instant deadline() const { return link_.deadline(); }
 
   // Good until the next call.
@@ -75,6 +92,7 @@ class Handler {
 
   const Router& router() const { return router_; }
   Router& router() { return router_; }
+  WorkerControl& control() { return control_; }
   // Frames that had their verdict and then found no room on the way to the port.
   uint64_t send_drops() const { return send_drops_.value(); }
 
@@ -90,6 +108,7 @@ class Handler {
   Link& link_;
   Router router_;
   const Owners owners_;
+  WorkerControl control_;
   std::vector<Packet*> outgoing_, released_, given_back_;
   Counter send_drops_;
 };

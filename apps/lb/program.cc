@@ -4,6 +4,7 @@
 #include <ctime>
 #include <format>
 
+#include "apps/lb/control_plane.h"
 #include "base/log.h"
 
 namespace viaduct::lb {
@@ -41,14 +42,19 @@ net::Placement plan_workers(const ProgramConfig& config) {
 std::expected<std::unique_ptr<Program>, std::string> Program::start(const ProgramConfig& config,
                                                                     const std::string& file) {
   std::unique_ptr<Program> program(new Program(config, file));
-  for (auto step : {&Program::open_device, &Program::make_workers, &Program::start_workers}) {
+  for (auto step : {&Program::open_device, &Program::make_workers, &Program::make_control, &Program::start_workers}) {
     std::string problem = (program.get()->*step)();
     if (!problem.empty()) return std::unexpected(std::move(problem));
   }
   return program;
 }
 
-Program::~Program() { workers_.clear(); }
+Program::Program(const ProgramConfig& config, const std::string& file) : config_(config), file_(file) {}
+
+Program::~Program() {
+  control_.reset();
+  workers_.clear();
+}
 
 std::string Program::open_device() {
   auto device = net::Device::open(config_.port.device);
@@ -114,6 +120,13 @@ std::string Program::make_workers() {
   return {};
 }
 
+std::string Program::make_control() {
+  auto control = ControlPlane::make(*this, config_.control_socket);
+  if (!control) return control.error();
+  control_ = std::move(*control);
+  return {};
+}
+
 std::string Program::start_workers() {
   return threads_.start(plan_workers(config_), "worker", [this](unsigned i) { workers_[i].loop->run(stop_); });
 }
@@ -149,10 +162,16 @@ std::vector<std::string> Program::apply(const Configuration& configuration) {
   return {};
 }
 
+std::expected<std::unique_ptr<const RoutingSnapshot>, std::vector<std::string>> Program::preview(
+    const Configuration& configuration) const {
+  SlotDirectory slots = slots_;  // a plan uses up no numbers
+  return RoutingSnapshot::make(configuration, link_facts(), slots);
+}
+
 std::vector<std::string> Program::reload() {
   const auto config = load_config(file_);
   if (!config) return config.error();
-  auto errors = apply(config->routing);
+  auto errors = control_->replace_file(config->routing);
   if (errors.empty()) {
     ++reloads_;
     set_log_level(config->log.level);
@@ -162,7 +181,8 @@ std::vector<std::string> Program::reload() {
 
 void Program::run() {
   for (;;) {
-    const int signal = next_signal(kTendInterval);
+    control_->wait(kTendInterval);
+    const int signal = next_signal(Duration());
     if (signal == SIGTERM || signal == SIGINT) break;
     if (signal == SIGHUP) {
       const auto errors = reload();
@@ -175,6 +195,7 @@ void Program::run() {
 }
 
 void Program::tend() {
+  control_->tend();
   const Instant now = MonotonicClock::now();
   snapshot_.reclaim();
   if (now >= slow_start_.next_change()) {

@@ -21,13 +21,12 @@
 
 namespace viaduct::lb {
 
+class ControlPlane;
+
 // The plan of which CPU each worker runs on.
 net::Placement plan_workers(const ProgramConfig& config);
 
-// All calls are the control thread's, but those that say otherwise.
-//
-// A control plane hooks in here: it reads configuration(), changes a copy (a weight, a state, a health check's word),
-// and gives it to apply(); it reads what workers count from workers(). Its socket is served by tend().
+// All calls are the control thread's, but those that say otherwise. The control plane works on it (control_plane.h).
 class Program {
  public:
   // Makes everything and starts to forward. The EAL must be running and outlive it; signals that stop the program must
@@ -47,11 +46,17 @@ class Program {
   // Makes a snapshot of the configuration and gives it to the workers; no packet waits for it. Or says, line by line,
   // what is wrong, and leaves everything as it is. Servers that become active begin their slow start.
   std::vector<std::string> apply(const Configuration& configuration);
-  // Reads the file again and applies what a running process can change.
+  // What apply() would publish, once slow starts are over.
+  std::expected<std::unique_ptr<const RoutingSnapshot>, std::vector<std::string>> preview(
+      const Configuration& configuration) const;
+  // Reads the file again and applies what a running process can change; what operators said since stays.
   std::vector<std::string> reload();
+  // Wakes a worker that sleeps.
+  void nudge(unsigned worker) { hand_off_->nudge(worker); }
 
   // What was applied last. Weights are those that were asked for, not those of a slow start.
   const Configuration& configuration() const { return config_.routing; }
+  const std::string& file() const { return file_; }
   const ProgramConfig& program_config() const { return config_; }
   // The snapshot that workers read.
   const RoutingSnapshot& routing() const { return *snapshot_.read(); }
@@ -63,14 +68,16 @@ class Program {
     std::unique_ptr<Handler<Link>> handler;
     std::unique_ptr<WorkerLoop<net::FramePort, Handler<Link>>> loop;
   };
+  const ControlPlane& control() const { return *control_; }
   // Counters may be read by any thread.
   const std::vector<Worker>& workers() const { return workers_; }
   const net::Device& device() const { return *device_; }
 
  private:
-  explicit Program(const ProgramConfig& config, const std::string& file) : config_(config), file_(file) {}
+  Program(const ProgramConfig& config, const std::string& file);
   std::string open_device();
   std::string make_workers();
+  std::string make_control();
   std::string start_workers();
   LinkFacts link_facts() const;
   FrameFacts frame_facts(unsigned worker) const;
@@ -89,6 +96,7 @@ class Program {
   SlowStart slow_start_;
   Snapshot<RoutingSnapshot> snapshot_{quiescence_};
   std::vector<Worker> workers_;
+  std::unique_ptr<ControlPlane> control_;
   std::atomic<bool> stop_{false};
   net::Workers threads_;
   uint64_t reloads_ = 0;

@@ -1,23 +1,16 @@
 #include "apps/lb/router.h"
 
 #include <algorithm>
-#include <format>
 
 #include "apps/lb/id_stage.h"
 #include "apps/lb/udp_checksum.h"
 #include "apps/lb/verdicts.h"
+#include "apps/settings/hex.h"
 #include "flowsteer/quic_lb.h"
 
 namespace viaduct::lb {
-namespace {
 
-std::string hex(Bytes bytes) {
-  std::string text;
-  for (const uint8_t byte : bytes) text += std::format("{:02x}", byte);
-  return text;
-}
-
-}  // namespace
+using settings::hex;
 
 Router::Router(const Configuration& configuration, const FrameFacts& facts, Random random)
     : facts_(facts),

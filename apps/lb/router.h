@@ -75,6 +75,9 @@ class Router {
   std::span<Packet*> finished() { return finished_.span(); }
   std::span<Packet*> for_link() { return for_link_.span(); }
 
+  // What was found out about the frames of the last route(), and its verdicts.
+  const Burst& burst() const { return burst_; }
+
   // What route() would do. No state changes but the packet itself.
   Decision explain(const RoutingSnapshot& snapshot, Packet& frame, Instant now);
 

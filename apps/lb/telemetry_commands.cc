@@ -4,6 +4,7 @@
 #include <mutex>
 #include <span>
 
+#include "apps/lb/control_plane.h"
 #include "apps/lb/program.h"
 #include "apps/lb/verdicts.h"
 #include "base/verdicts.h"
@@ -91,6 +92,20 @@ void tell_tables(Program& program, TelemetryAnswer& answer) {
   answer.add("packets_refused", packets.refused);
 }
 
+// Of each server: packets by how it was found, and whether it gets any.
+void tell_servers(Program& program, TelemetryAnswer& answer) {
+  for (const ControlPlane::Server& server : program.control().servers()) {
+    const auto add = [&](std::string_view what, uint64_t value) {
+      answer.add(std::format("{}/{}", server.name, what), value);
+    };
+    for (size_t step = 1; step < server.figures.packets.size(); ++step)
+      add(kRoutingStepNames[step], server.figures.packets[step]);
+    add("bytes", server.figures.bytes);
+    add("usable", uint64_t{server.is_usable});
+    add("active", uint64_t{server.is_active});
+  }
+}
+
 using Teller = void (*)(Program&, TelemetryAnswer&);
 
 std::string add_command(const char* name, const char* help, Teller tell) {
@@ -118,6 +133,7 @@ std::string publish_telemetry(Program& program) {
       {"workers", "Frames and time of the workers", tell_workers},
       {"routing", "Packets by how their server was found, and by the configuration of their connection ID",
        tell_routing},
+      {"servers", "Packets of each server by how it was found, bytes, and whether it gets any", tell_servers},
       {"tables", "Use of the bounded tables and pools", tell_tables},
   };
   for (const auto& command : kCommands) {

@@ -33,6 +33,8 @@ namespace viaduct::lb {
     "draft-ietf-quic-retry-offload section 4.3")                                                                    \
   X(kIcmpRefused, "lb-icmp-refused", "An ICMP error whose quoted packet is none of a service's.", "")               \
   X(kNatPortsUsedUp, "lb-nat-ports-used-up", "All ports for translated flows are in use.", "")                      \
+  X(kHealthAnswered, "lb-health-answered", "A server's answer to our question whether it is there.",                \
+    "RFC 9000 section 6.1")                                                                                         \
   X(kNatStray, "lb-nat-stray", "From a server or somebody else, for no translated flow that is known.", "")
 
 VIADUCT_DEFINE_VERDICTS(VerdictRange::kBalancer, VIADUCT_BALANCER_VERDICTS)

@@ -99,6 +99,26 @@ TEST(LbConfig, SaysWhatIsToBe) {
   EXPECT_EQ(routing.retry->iv[0], 0x31);
 }
 
+TEST(LbConfig, SaysWhoIsAskedAndWhereTheControlSocketIs) {
+  const auto config = parse_config(kGood + R"([control]
+socket = "/run/lb.sock"
+[pool.health]
+interval = "5s"
+fall = 7
+)",
+                                   "lb.toml");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->control_socket, "/run/lb.sock");
+  ASSERT_TRUE(config->routing.pools[0].health);
+  EXPECT_EQ(config->routing.pools[0].health->interval, Duration::seconds(5));
+  EXPECT_EQ(config->routing.pools[0].health->fall, 7u);
+  const auto plain = parse_config(kGood, "lb.toml");
+  EXPECT_FALSE(plain->routing.pools[0].health);
+  EXPECT_TRUE(plain->control_socket.empty());
+  EXPECT_NE(errors_of(kGood + "[pool.health]\ninterval = \"1s\"\ntimeout = \"2s\"\n").find("no more than the interval"),
+            std::string::npos);
+}
+
 TEST(LbConfig, AcceptsTheExample) {
   std::ifstream in(EXAMPLE_FILE);
   const std::string text((std::istreambuf_iterator<char>(in)), {});

@@ -1,0 +1,73 @@
+// Which servers answer: when to ask which, and what their answers and silence come to. Pure: no clock, no socket.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "apps/lb/configuration.h"
+#include "base/instant.h"
+#include "base/random.h"
+
+namespace viaduct::lb {
+
+// A server that is to be asked, by "pool/backend".
+struct HealthTarget {
+  std::string name;
+  HealthConfig config;
+};
+
+// How a server has answered so far.
+struct HealthFigures {
+  bool is_healthy = true;
+  uint64_t asked = 0, answered = 0, unanswered = 0;
+};
+
+// A server is taken to be well until it has left `fall` questions in a row without an answer, and again once it has
+// answered `rise` in a row. Control thread.
+class HealthMonitor {
+ public:
+  explicit HealthMonitor(Random random) : random_(random) {}
+
+  // Who is asked from now on. Those that were asked before keep their state; the first question to another comes at a
+  // random moment of its interval.
+  void watch(const std::vector<HealthTarget>& targets, Instant now);
+
+  struct Question {
+    std::string name;
+    uint64_t token = 0;  // nobody else knows it; the answer has it
+  };
+  // What is to be asked now. Silence that has lasted too long counts.
+  std::vector<Question> due(Instant now);
+  // An answer came. False where it is to no open question: too late, twice, or forged.
+  bool answer(uint64_t token, Instant now);
+
+  struct Change {
+    std::string name;
+    bool is_healthy = false;
+  };
+  // Servers whose state changed since the last call.
+  std::vector<Change> take_changes();
+
+  // Null where it is not asked.
+  const HealthFigures* find(const std::string& name) const;
+
+ private:
+  struct Server {
+    HealthConfig config;
+    HealthFigures figures;
+    Instant next;           // question
+    Instant silent_at;      // when the open question counts as not answered; never(): none is open
+    uint64_t token = 0;     // of the open question
+    unsigned in_a_row = 0;  // answers or silences that contradict the state
+  };
+  void note(const std::string& name, Server& server, bool was_answered);
+  Duration jittered(const HealthConfig& config);
+
+  Random random_;
+  std::map<std::string, Server> servers_;
+  std::vector<Change> changes_;
+};
+
+}  // namespace viaduct::lb

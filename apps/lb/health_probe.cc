@@ -1,0 +1,86 @@
+#include "apps/lb/health_probe.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "apps/lb/tunnel_headers.h"
+#include "flowsteer/invariants.h"
+#include "pmd-glue/udp_headers.h"
+
+namespace viaduct::lb {
+namespace {
+
+// Of the versions that are kept free to provoke negotiation (RFC 9000 section 15).
+constexpr uint8_t kReservedVersion[] = {0x5a, 0x6a, 0x7a, 0x8a};
+constexpr size_t kIdBytes = 8;
+
+// The destination connection ID of a question. Configuration 7: it says nothing to a balancer on the way.
+std::array<uint8_t, kIdBytes> destination_of(uint64_t token) {
+  const uint64_t mixed = token * 0x9e3779b97f4a7c15;
+  std::array<uint8_t, kIdBytes> id;
+  std::memcpy(id.data(), &mixed, sizeof mixed);
+  id[0] |= 0xe0;
+  return id;
+}
+
+void write_payload(uint8_t* p, uint64_t token) {
+  std::memset(p, 0, kProbeBytes);
+  *p++ = 0xc0;
+  p = std::ranges::copy(kReservedVersion, p).out;
+  *p++ = kIdBytes;
+  p = std::ranges::copy(destination_of(token), p).out;
+  *p++ = kIdBytes;
+  std::memcpy(p, &token, sizeof token);
+}
+
+}  // namespace
+
+std::optional<Probe> probe_for(const RoutingSnapshot& snapshot, uint16_t slot, uint64_t token) {
+  if (slot >= snapshot.backends().size()) return std::nullopt;
+  const Backend& backend = snapshot.backend(slot);
+  for (const Service& service : snapshot.services()) {
+    if (!backend.name.starts_with(snapshot.pool_of(service).name + "/")) continue;
+    const bool is_nat = backend.forwarding == Forwarding::kNat;
+    SocketAddress to = service.address;
+    if (is_nat) to = {backend.address.ip, backend.address.port != 0 ? backend.address.port : service.address.port};
+    const auto& own = to.ip.is_v4() ? snapshot.link().source4 : snapshot.link().source6;
+    if (own) return Probe{.token = token, .slot = slot, .from = {*own, kProbePort}, .to = to};
+  }
+  return std::nullopt;
+}
+
+void write_probe(Packet& packet, const Probe& probe, const RoutingSnapshot& snapshot, const net::MacAddress& to) {
+  const LinkFacts& link = snapshot.link();
+  packet.length = kProbeBytes;
+  packet.ecn = Ecn::kNotEct;
+  write_payload(packet.data(), probe.token);
+  net::UdpHeaders headers;
+  headers.make({.local = probe.from, .remote = probe.to}, link.mac, to, link.vlan);
+  headers.prepend(packet, net::ChecksumFilling::kSoftware);
+  const Backend& backend = snapshot.backend(probe.slot);
+  if (!is_tunnel(backend)) return;
+  const InnerPacket inner{.ip = packet.data() + headers.ip_offset,
+                          .length = static_cast<uint16_t>(packet.length - headers.ip_offset),
+                          .is_v6 = headers.is_v6,
+                          .hash = probe.token};
+  write_tunnel(packet, inner, backend, to);
+}
+
+// RFC 9000 section 17.2.1: IDs change places; at least one version is offered, and not the one that was asked for.
+std::optional<uint64_t> read_probe_answer(Bytes payload) {
+  constexpr size_t kVersionsAt = 1 + 4 + 2 * (1 + kIdBytes);
+  if (payload.size() < kVersionsAt + 4 || (payload.size() - kVersionsAt) % 4 != 0) return std::nullopt;
+  if (!(payload[0] & flowsteer::kLongHeaderBit) || payload[5] != kIdBytes || payload[6 + kIdBytes] != kIdBytes)
+    return std::nullopt;
+  constexpr uint8_t kNegotiation[4] = {};
+  if (std::memcmp(payload.data() + 1, kNegotiation, sizeof kNegotiation) != 0) return std::nullopt;
+  uint64_t token = 0;
+  std::memcpy(&token, payload.data() + 6, sizeof token);
+  if (!std::ranges::equal(payload.subspan(7 + kIdBytes, kIdBytes), destination_of(token))) return std::nullopt;
+  for (size_t at = kVersionsAt; at < payload.size(); at += 4) {
+    if (std::ranges::equal(payload.subspan(at, 4), kReservedVersion)) return std::nullopt;
+  }
+  return token;
+}
+
+}  // namespace viaduct::lb
