@@ -18,7 +18,7 @@ VARIANTS = {
     "fuzz": ("fuzz", ["-Dbuildtype=debugoptimized", "-Dwerror=false", "-Dfuzz=enabled",
                       "-Db_sanitize=address,undefined", "-Db_lundef=false"]),
 }
-PROGRAMS = ["apps/origin/viaduct-origin"]
+PROGRAMS = ["apps/origin/viaduct-origin", "apps/lb/viaduct-lb"]
 # What a variant builds; all that there is where it is not named.
 TARGETS = {
     "release": PROGRAMS,

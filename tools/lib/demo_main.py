@@ -1,8 +1,8 @@
 """usage: tools/demo [--once] [--json FILE]
 
-Builds Viaduct, makes three hosts in network namespaces of its own (a client, a gateway, an origin), starts viaduct-origin
-on DPDK at the end of a virtual cable and fetches from it with curl over HTTP/3. Prints a line for each thing tried, then
-keeps serving until Ctrl-C.
+Builds Viaduct, makes hosts in network namespaces of its own and fetches with curl over HTTP/3: from viaduct-origin on
+DPDK at the end of a virtual cable, then through two viaduct-lb from two origins, while clients move, a balancer dies, a
+server is drained. Prints a line for each thing tried, then keeps serving until Ctrl-C.
 
   --once       end after the table; exit 0 only if every line held
   --json FILE  write the table as JSON
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from build import TOP, build
 from curl import Curl
+from demo_lb import BalancedDemo
 from hosts import Hugepages, wait_until
 from origin import Origin
 from table import Table
@@ -177,6 +178,18 @@ def parse(arguments):
     return once, output
 
 
+def show_balanced(demo, table):
+    print("hosts: client ── router ──┬── two viaduct-lb (DPDK)\n"
+          "                          └── two viaduct-origin (DPDK), which answer the client directly")
+    balanced = BalancedDemo(demo.folder, demo.root, demo.big_sum)
+    try:
+        balanced.show(table)
+        if not table.held():
+            print(balanced.logs())
+    finally:
+        balanced.stop()
+
+
 def interrupt(*_):
     raise KeyboardInterrupt
 
@@ -194,6 +207,7 @@ def main():
         table.row("viaduct-origin starts", lambda: demo.origin.wait_ready() and "serving on 198.18.1.2 and 2001:db8:1::2")
         if table.held():
             demo.show(table)
+            show_balanced(demo, table)
         if not once and table.held():
             print(demo.hints() + "\nServing until Ctrl-C.", flush=True)
             signal.pause()

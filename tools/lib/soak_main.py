@@ -3,9 +3,11 @@
 Runs viaduct-origin (two workers) under garbage for MINUTES (default 10; 0.5 in tools/test): random bytes, truncated and
 bit-flipped copies of real traffic, and as much again of wrong frames behind valid protection. Meanwhile pages are fetched.
 Afterwards the origin must still serve, every received frame must be in a counter, pools must be back at their baseline and
-memory flat. The last line is "N passed, N failed".
+memory flat. Then, for as long again, viaduct-lb under random, cut, changed, spoofed and repeated frames while a hundred
+connections transfer through it. The last line is "N passed, N failed".
 
-  --rate N   datagrams a second of each half (default 10000)
+  --rate N   datagrams a second of each half, and frames a second for the balancer (default 10000)
+  --only X   only the "origin" or the "balancer"
   --seed N   of the garbage (default: the time); printed, so that a failure can be repeated
   --help     this text
 """
@@ -21,6 +23,7 @@ from build import TOP, build
 from curl import Curl
 from hosts import wait_until
 from origin import Origin
+from soak_lb import BalancerSoak
 from topology import Pair
 
 QUIET = 'transport = { idle_timeout = "3s" }'
@@ -120,26 +123,25 @@ class Soak:
 
 
 def parse(arguments):
-    options = {"minutes": 10.0, "--rate": 10000, "--seed": int(time.time())}
+    options = {"minutes": 10.0, "--rate": 10000, "--seed": int(time.time()), "--only": ""}
     words = iter(arguments)
     for word in words:
         if word in ("--help", "-h"):
             print(__doc__.strip())
             sys.exit(0)
         try:
-            if word in options:
+            if word == "--only":
+                options[word] = {"origin": "origin", "balancer": "balancer"}[next(words)]
+            elif word in options:
                 options[word] = int(next(words))
             else:
                 options["minutes"] = float(word)
-        except (StopIteration, ValueError):
+        except (KeyError, StopIteration, ValueError):
             sys.exit(f"tools/soak: cannot read '{word}' (see --help)")
     return options
 
 
-def main():
-    options = parse(sys.argv[1:])
-    folder = Path(tempfile.mkdtemp(prefix="viaduct-soak-"))
-    print(f"soak: {options['minutes']:g} minutes, seed {options['--seed']}", flush=True)
+def soak_origin(folder, options, results):
     soak = None
     try:
         soak = Soak(folder, options["minutes"] * 60, options["--rate"], options["--seed"])
@@ -147,9 +149,44 @@ def main():
     finally:
         if soak and not (soak.results and all(soak.results)):
             print(f"--- the origin's log:\n{soak.origin.log.read_text(errors='replace')[-3000:]}")
-        shutil.rmtree(folder, ignore_errors=True)
-    print(f"{sum(soak.results)} passed, {len(soak.results) - sum(soak.results)} failed")
-    return 0 if all(soak.results) else 1
+        if soak:
+            soak.pair.stop()
+    results += soak.results
+
+
+def soak_balancer(folder, options, results):
+    root = folder / "balanced-site"
+    shutil.copytree(TOP / "tools" / "site", root)
+    held = []
+
+    def check(what, is_held, detail):
+        held.append(is_held)
+        print(f"  {'ok  ' if is_held else 'FAIL'}  {what:<52}  {detail}", flush=True)
+
+    soak = BalancerSoak(folder, build("test"), root, options["minutes"] * 60, options["--rate"], options["--seed"], check)
+    try:
+        soak.run()
+    finally:
+        if not (held and all(held)):
+            print(f"--- the balancer's log:\n{soak.log()}")
+        soak.stop()
+    results += held
+
+
+def main():
+    options = parse(sys.argv[1:])
+    print(f"soak: {options['minutes']:g} minutes, seed {options['--seed']}", flush=True)
+    results = []
+    for name, run in (("origin", soak_origin), ("balancer", soak_balancer)):
+        if options["--only"] not in ("", name):
+            continue
+        folder = Path(tempfile.mkdtemp(prefix="viaduct-soak-"))
+        try:
+            run(folder, options, results)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
+    return 0 if results and all(results) else 1
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Builds the project and passes its tests; the last line is "N passed, N failed". 
   end-to-end   the programs over DPDK ports, in network namespaces (root)
   soak         30 seconds of each long test
   interop      server and client against other people's QUIC (installs them; root)
+  balanced     the balancer before other people's servers and behind other people's routing (installs them; root)
 
 options:
   --sanitize   unit and simulation again under AddressSanitizer and UndefinedBehaviorSanitizer, and end-to-end what
@@ -37,7 +38,7 @@ from build import TOP, build
 
 # The end-to-end tests that are also run with sanitizers.
 SANITIZED_END_TO_END = "TwoWorkersUnderLoad"
-STAGES = ["lint", "unit", "simulation", "fuzz", "verdicts", "end-to-end", "soak", "interop"]
+STAGES = ["lint", "unit", "simulation", "fuzz", "verdicts", "end-to-end", "soak", "interop", "balanced"]
 
 
 class Tally:
@@ -169,6 +170,16 @@ def run_interop(options, tally):
     tally.add("interop", sum(cell["status"] == "passed" for cell in cells), failures, time.monotonic() - started)
 
 
+def run_balanced(options, tally):
+    """The balancer among programs that others wrote."""
+    started = time.monotonic()
+    environment = dict(os.environ, VIADUCT_BUILD=str(options["folder"]))
+    done = subprocess.run([str(TOP / "tests/interop/run-balanced")], text=True, capture_output=True, env=environment)
+    match = re.search(r"(\d+) passed, (\d+) failed\s*$", done.stdout)
+    failures = [] if done.returncode == 0 and match else [("balanced", (done.stdout + done.stderr)[-4000:])]
+    tally.add("balanced", int(match[1]) if match else 0, failures, time.monotonic() - started)
+
+
 def parse(arguments):
     options = {"stages": [], "sanitize": False, "tidy_all": False, "match": ""}
     words = iter(arguments)
@@ -208,7 +219,7 @@ def main():
                 run_meson(options, tally, stage, options["folder"], stage + label)
             else:
                 {"lint": run_lint, "fuzz": run_fuzz, "verdicts": run_verdicts, "end-to-end": run_end_to_end,
-                 "soak": run_soak, "interop": run_interop}[stage](options, tally)
+                 "soak": run_soak, "interop": run_interop, "balanced": run_balanced}[stage](options, tally)
     finally:
         shutil.rmtree(options["marks"])
     print(f"{tally.passed} passed, {tally.failed} failed")

@@ -108,3 +108,100 @@ class Pair:
         for host in (self.box, self.server, self.client):
             if host:
                 host.stop()
+
+
+class Farm:
+    """A client, a router, and on one link behind it balancers and servers. The router spreads what is for the service's
+    addresses over balancers by ports and addresses (ECMP).
+
+      client 198.18.0.2 ── router 198.18.1.1 ──┬── balancers 198.18.1.11, .12, … (DPDK)
+      2001:db8:0::2          2001:db8:1::1     └── servers   198.18.1.21, .22, … (DPDK, or the kernel's)
+    """
+
+    CLIENT = "198.18.0.2"
+    SERVICE, SERVICE6 = "198.18.9.1", "2001:db8:9::1"
+    GATEWAY, GATEWAY6 = "198.18.1.1", "2001:db8:1::1"
+
+    def __init__(self, balancers=2, servers=2, kernel_servers=False):
+        self.tag = f"{random.randrange(1 << 20):05x}"
+        self.client, self.router = Host(f"vf-client-{self.tag}"), Host(f"vf-router-{self.tag}")
+        Cable(self.client, "eth0", [f"{self.CLIENT}/24", "2001:db8:0::2/64"],
+              self.router, "eth0", ["198.18.0.1/24", "2001:db8:0::1/64"])
+        self.client.run("ip", "route", "add", "default", "via", "198.18.0.1")
+        self.client.run("ip", "-6", "route", "add", "default", "via", "2001:db8:0::1")
+        self.router.run("ip", "link", "add", "lan", "type", "bridge", "mcast_snooping", "0")
+        for address in (f"{self.GATEWAY}/24", f"{self.GATEWAY6}/64"):
+            self.router.run("ip", "addr", "add", address, "dev", "lan", *(["nodad"] if ":" in address else []))
+        self.router.run("ip", "link", "set", "lan", "up")
+        self.router.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
+                        "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.lan.rp_filter=0",
+                        "net.ipv4.fib_multipath_hash_policy=1", "net.ipv6.fib_multipath_hash_policy=1")
+        for host, name in ((self.client, "eth0"), (self.router, "eth0")):
+            self._whole_packets(host, name)
+        self.balancers = [self._attach(f"lb{i}", []) for i in range(balancers)]
+        self.servers = [self._attach(f"s{i}", self._kernel_addresses(i) if kernel_servers else []) for i in range(servers)]
+        if kernel_servers:
+            for server in self.servers:
+                self._serve_by_kernel(server)
+
+    @staticmethod
+    def balancer_addresses(index):
+        return f"198.18.1.{11 + index}", f"2001:db8:1::{11 + index}"
+
+    @staticmethod
+    def server_addresses(index):
+        return f"198.18.1.{21 + index}", f"2001:db8:1::{21 + index}"
+
+    def _kernel_addresses(self, index):
+        ipv4, ipv6 = self.server_addresses(index)
+        return [f"{ipv4}/24", f"{ipv6}/64"]
+
+    def _whole_packets(self, host, name):
+        """A DPDK port on a virtual cable sees frames as the kernel made them: whole packets, please."""
+        host.run("ethtool", "-K", name, "tx-udp-segmentation", "off", "gro", "off", "gso", "off", "tso", "off")
+
+    def _attach(self, name, addresses):
+        host = Host(f"vf-{name}-{self.tag}")
+        Cable(self.router, name, [], host, "eth0", addresses)
+        self.router.run("ip", "link", "set", name, "master", "lan")
+        self._whole_packets(self.router, name)
+        if not addresses:
+            host.run("sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1")
+        return host
+
+    def _serve_by_kernel(self, host):
+        """The service's addresses are there, and nobody on the link hears of it."""
+        host.run("sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2",
+                 "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.eth0.rp_filter=0")
+        host.run("ip", "addr", "add", f"{self.SERVICE}/32", "dev", "lo")
+        host.run("ip", "addr", "add", f"{self.SERVICE6}/128", "dev", "lo", "nodad")
+        host.run("ip", "route", "add", "default", "via", self.GATEWAY)
+        host.run("ip", "-6", "route", "add", "default", "via", self.GATEWAY6)
+        self._whole_packets(host, "eth0")
+
+    def route_to(self, balancers):
+        """From now on the router spreads the service's packets over these balancers, by index."""
+        for family, service, which in (("-4", f"{self.SERVICE}/32", 0), ("-6", f"{self.SERVICE6}/128", 1)):
+            hops = [word for i in balancers for word in ("nexthop", "via", self.balancer_addresses(i)[which])]
+            self.router.run("ip", family, "route", "replace", service, *hops)
+
+    def move_client(self, old_port, new_port, new_ip="198.18.0.77", new_ip6="2001:db8:0::77"):
+        """From now on the client's UDP port `old_port` shows as another port of another address, both ways."""
+        self.router.run("nft", "-f", "-", input=f"""
+table inet moved_{old_port} {{
+  chain out {{ type filter hook forward priority 0;
+    iifname "eth0" udp sport {old_port} ip saddr set {new_ip}
+    iifname "eth0" udp sport {old_port} ip6 saddr set {new_ip6}
+    iifname "eth0" udp sport {old_port} udp sport set {new_port}
+  }}
+  chain back {{ type filter hook prerouting priority -300;
+    iifname "lan" udp dport {new_port} ip daddr set {self.CLIENT}
+    iifname "lan" udp dport {new_port} ip6 daddr set 2001:db8:0::2
+    iifname "lan" udp dport {new_port} udp dport set {old_port}
+  }}
+}}
+""")
+
+    def stop(self):
+        for host in (*self.servers, *self.balancers, self.router, self.client):
+            host.stop()
