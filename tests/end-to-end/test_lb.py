@@ -237,6 +237,8 @@ class Control(FarmTest):
             self.assertIn(f"# HELP {name} ", text)
 
     def test_captures_carry_decisions_and_explain_reads_them(self):
+        for _ in range(8):
+            self.curl.get("/")  # the balancer knows both servers' MAC addresses then
         output = self.folder / "capture.pcapng"
         capture = subprocess.Popen(["python3", TOP / "apps/lb/viaductctl", "--socket", self.lbs[0].socket, "capture", "--seconds",
                                     "2", "--output", output], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

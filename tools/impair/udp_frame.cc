@@ -37,7 +37,7 @@ bool write_udp(const UdpFrame& frame, Packet& packet) {
   packet.ecn = datagram.ecn;
   net::UdpHeaders headers;
   headers.make({datagram.from, datagram.to}, frame.ethernet.source, frame.ethernet.destination, frame.ethernet.vlan);
-  headers.prepend(packet, false);
+  headers.prepend(packet, net::ChecksumFilling::kSoftware);
   return true;
 }
 
