@@ -98,6 +98,7 @@ void Server::on_opened(const Event& event) {
   connections_[event.connection.index].emplace(event.connection);
   ++connection_count_;
   own_.open(channel_, event.connection);
+  if (goaway_phase_ > 0) want_sweep(now_);
 }
 
 void Server::on_closed(const Event& event) {
@@ -196,19 +197,31 @@ Instant Server::deadline() const {
 void Server::sweep_for_shutdown(Instant now) {
   if (now >= final_goaway_) {
     goaway_phase_ = 2;
-    final_goaway_ = Instant::never();
+    final_goaway_ = sweep_again_ = Instant::never();
     sweep_at_ = 0;
   }
   for (uint32_t i = 0; i < kSweepStep && has_command_room() && sweep_at_ < limits_.max_connections; ++i, ++sweep_at_) {
     std::optional<Connection>& connection = connections_[sweep_at_];
     if (!connection || connection->is_closing) continue;
     if (connection->goaways_sent < goaway_phase_) send_goaway(*connection);
-    const bool is_done = connection->asked_count == 0 && now - connection->quiet_since >= limits_.linger;
-    if (goaway_phase_ == 2 && is_done) close(*connection, Error::kNoError, kConnectionEnded);
+    if (connection->goaways_sent < goaway_phase_) want_sweep(now);
+    if (goaway_phase_ < 2 || connection->asked_count > 0) continue;
+    if (now - connection->quiet_since >= limits_.linger) {
+      close(*connection, Error::kNoError, kConnectionEnded);
+    } else {
+      want_sweep(connection->quiet_since + limits_.linger);
+    }
   }
   const bool is_round_done = sweep_at_ >= limits_.max_connections;
-  if (is_round_done) sweep_at_ = 0;
-  next_sweep_ = is_round_done ? now + kSweepInterval : now;
+  next_sweep_ = is_round_done ? std::max(sweep_again_, now + kSweepInterval) : now;
+  if (!is_round_done) return;
+  sweep_at_ = 0;
+  sweep_again_ = Instant::never();
+}
+
+void Server::want_sweep(Instant at) {
+  next_sweep_ = std::min(next_sweep_, at);
+  sweep_again_ = std::min(sweep_again_, at);
 }
 
 void Server::send_goaway(Connection& connection) {

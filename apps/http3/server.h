@@ -95,6 +95,7 @@ class Server {
   void close(Connection& connection, Error error, Verdict verdict);
   void close(Connection& connection, Error error) { close(connection, error, verdict_of(error)); }
   void sweep_for_shutdown(Instant now);
+  void want_sweep(Instant at);
   void send_goaway(Connection& connection);
 
   // --- server_requests.cc: what comes on request streams ---
@@ -138,6 +139,7 @@ class Server {
   Instant now_;
   Instant final_goaway_ = Instant::never();
   Instant next_sweep_ = Instant::never();
+  Instant sweep_again_ = Instant::never();  // when there is something to do after the present sweep
   VerdictCounters verdicts_;
 };
 

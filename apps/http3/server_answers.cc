@@ -141,6 +141,8 @@ void Server::forget(Request& request) {
     if (request.is_asked) {
       --connection->asked_count;
       connection->quiet_since = now_;
+      const bool is_waited_for = goaway_phase_ == 2 && connection->asked_count == 0 && !connection->is_closing;
+      if (is_waited_for) want_sweep(now_ + limits_.linger);
     }
   }
   streams_.erase(request.connection.index, request.stream);

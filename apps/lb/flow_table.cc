@@ -3,8 +3,8 @@
 namespace viaduct::lb {
 namespace {
 
-// With two buckets of four to choose from, hardly a flow is refused while two of three places are taken.
-size_t buckets_for(size_t entries, size_t ways) { return std::max<size_t>(1, (entries + entries / 2) / ways + 1); }
+// With two buckets of four to choose from, hardly a flow is refused while five of eight places are taken.
+size_t buckets_for(size_t entries, size_t ways) { return std::max<size_t>(1, entries * 8 / 5 / ways + 1); }
 
 }  // namespace
 

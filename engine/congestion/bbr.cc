@@ -64,6 +64,7 @@ bool Bbr::on_ecn_congestion(Instant sent_time, Instant now) {
   if (probe_samples_ || state_ == State::kStartup) {
     full_bandwidth_reached_ = true;
     handle_inflight_too_high(inflight_latest_, false, now);
+    undo_state_.reset();  // a mark is never spurious
   }
   return on_congestion_event(sent_time, now);
 }

@@ -121,7 +121,6 @@ class Bbr final : public Controller {
   bool probe_rtt_expired_ = false;
   bool probe_rtt_round_done_ = false;
   bool idle_restart_ = false;
-  State undo_state_ = State::kStartup;
   uint32_t losses_in_round_ = 0;        // runs of lost packets
   uint32_t extra_acked_rounds_ = 0;     // that the present slot covers
   uint32_t full_bandwidth_rounds_ = 0;  // without growth
@@ -155,9 +154,11 @@ class Bbr final : public Controller {
   // --- the cycle of probing ---
   Instant cycle_stamp_;
   Duration probe_wait_;
-  double probe_up_growth_ = 0;  // bytes that inflight_longterm_ grows by for each byte acknowledged
+  uint64_t probe_up_acked_ = 0;
+  uint64_t probe_up_acked_per_datagram_ = kNoLimit;  // inflight_longterm_ grows by one for so many bytes
 
   // --- for spurious losses ---
+  std::optional<State> undo_state_;  // that they have ended
   double undo_bandwidth_shortterm_ = 0;
   uint64_t undo_inflight_shortterm_ = 0;
   uint64_t undo_inflight_longterm_ = 0;

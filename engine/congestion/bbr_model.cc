@@ -118,20 +118,24 @@ void Bbr::handle_inflight_too_high(uint64_t in_flight, bool app_limited, Instant
     const auto floor = static_cast<uint64_t>(kBeta * static_cast<double>(target_inflight()));
     inflight_longterm_ = std::max(in_flight, floor);
   }
-  if (state_ == State::kUp) start_down(now);
+  if (state_ != State::kUp) return;
+  undo_state_ = State::kUp;
+  start_down(now);
 }
 
-// Slowly at first, then twice as fast in each round trip.
+// Slowly at first, then twice as fast in each round trip. In steps of a datagram: between them the window stands at the
+// bound, which is_time_to_go_down() looks for.
 void Bbr::probe_inflight_upward(const AckSample& sample) {
   if (!is_window_limited(sample) || window_ < inflight_longterm_) return;
-  inflight_longterm_ += static_cast<uint64_t>(probe_up_growth_ * static_cast<double>(sample.acked_bytes));
+  probe_up_acked_ += sample.acked_bytes;
+  inflight_longterm_ += probe_up_acked_ / probe_up_acked_per_datagram_ * max_datagram_size_;
+  probe_up_acked_ %= probe_up_acked_per_datagram_;
   if (round_start_) raise_inflight_slope();
 }
 
 void Bbr::raise_inflight_slope() {
-  const double growth = static_cast<double>(max_datagram_size_) * static_cast<double>(uint64_t{1} << probe_up_rounds_);
+  probe_up_acked_per_datagram_ = std::max(window_ >> probe_up_rounds_, max_datagram_size_);
   probe_up_rounds_ = std::min(probe_up_rounds_ + 1, kMostProbeUpRounds);
-  probe_up_growth_ = std::min(growth / static_cast<double>(window_), 1.0);
 }
 
 void Bbr::on_packet_lost(const LostPacket& packet) {
@@ -151,7 +155,7 @@ void Bbr::on_packet_lost(const LostPacket& packet) {
 }
 
 void Bbr::save_undo_state() {
-  undo_state_ = state_;
+  undo_state_.reset();
   undo_bandwidth_shortterm_ = bandwidth_shortterm_;
   undo_inflight_shortterm_ = inflight_shortterm_;
   undo_inflight_longterm_ = inflight_longterm_;
@@ -164,13 +168,13 @@ void Bbr::on_spurious_congestion() {
   bandwidth_shortterm_ = std::max(bandwidth_shortterm_, undo_bandwidth_shortterm_);
   inflight_shortterm_ = std::max(inflight_shortterm_, undo_inflight_shortterm_);
   inflight_longterm_ = std::max(inflight_longterm_, undo_inflight_longterm_);
-  if (state_ == State::kProbeRtt || state_ == undo_state_) return;
   if (undo_state_ == State::kStartup) {
     full_bandwidth_reached_ = false;
-    state_ = State::kStartup;
-  } else if (undo_state_ == State::kUp) {
-    start_up();
+    if (state_ != State::kProbeRtt) state_ = State::kStartup;
+  } else if (undo_state_ == State::kUp && state_ != State::kUp) {
+    if (state_ != State::kProbeRtt) start_refill();
   }
+  undo_state_.reset();
 }
 
 }  // namespace viaduct::quic

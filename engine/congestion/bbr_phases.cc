@@ -54,6 +54,7 @@ void Bbr::check_full_bandwidth(const AckSample& sample) {
 void Bbr::check_startup_loss(const AckSample& sample) {
   if (full_bandwidth_reached_ || losses_in_round_ < kStartupFullLosses) return;
   if (!is_too_much_lost(sample.rate.lost, sample.rate.in_flight)) return;
+  undo_state_ = State::kStartup;
   full_bandwidth_reached_ = true;
   inflight_longterm_ = std::max(bdp_multiple(max_bandwidth_, 1.0), inflight_latest_);
 }
@@ -132,6 +133,7 @@ void Bbr::start_down(Instant now) {
 void Bbr::start_refill() {
   reset_short_term_model();
   probe_up_rounds_ = 0;
+  probe_up_acked_ = 0;
   ack_phase_ = AckPhase::kRefilling;
   start_round(delivered_);
   state_ = State::kRefill;

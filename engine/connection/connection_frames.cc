@@ -128,8 +128,10 @@ TransportError Connection::apply_ack(const AckFrame& frame, PacketSpace space, I
   if (trace_) trace_metrics(now);
   if (error) shard_.stats.acks_refused.add();
   // RFC 9001 section 4.1.2 lets a client take this for a HANDSHAKE_DONE that was lost, and so probe with 1-RTT packets.
-  const bool shows_completion =
-      space == PacketSpace::kApplication && recovery_.largest_acked(space) != Recovery::kNoneAcked;
+  // An acknowledgement of 0-RTT packets, which share their numbers, says nothing of its Finished.
+  const bool shows_completion = space == PacketSpace::kApplication && handshake_complete_ && handshake_ &&
+                                recovery_.largest_acked(space) != Recovery::kNoneAcked &&
+                                recovery_.largest_acked(space) >= handshake_->first_one_rtt;
   if (!error && shows_completion && role_ == Role::kClient) confirm_handshake(now);
   if (streams_.has_events()) want_tell();
   return error;

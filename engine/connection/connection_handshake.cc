@@ -150,6 +150,7 @@ void Connection::on_handshake_complete(Instant now) {
     if (auto error = settle_early_data()) return close(error, now);
   }
   handshake_complete_ = true;
+  handshake_->first_one_rtt = recovery_.next_packet_number(PacketSpace::kApplication);
   stop_being_half_open();
   handshake_deadline_ = Instant::never();
   shard_.stats.handshakes_completed.add();

@@ -46,6 +46,7 @@ struct Handshake {
   bool may_lead = false;  // server: its parameters may follow from the client's, and so its version
   bool initial_discarded = false;
   bool handshake_discarded = false;
+  uint64_t first_one_rtt = 0;  // no packet of ours below this number is a 1-RTT packet; known at completion
 
   ConnectionId peer_scid;  // of the peer's long headers
   bool peer_scid_known = false;

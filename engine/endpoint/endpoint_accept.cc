@@ -48,7 +48,7 @@ Verdict Shard::receive_unknown(Arrival& arrival, Instant now) {
     if (is_stateless_reset(token, now)) return kResetReceived;
   }
   if (arrival.header.is_long) return receive_unknown_long(arrival, now);
-  if ((arrival.header.first_octet & kFixedBit) == 0) return kMalformed;
+  if (!allows_fixed_bit_of(arrival.header.first_octet)) return kMalformed;
   const StatelessResetToken token = own_tokens.token_for(arrival.header.dcid);
   if (!replies_.answer_reset(datagram, token, services.random, now)) return kNoConnection;
   stats.resets_sent.add();

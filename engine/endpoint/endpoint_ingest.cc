@@ -38,12 +38,31 @@ StatelessResetToken tail_of(const Packet& datagram) {
   return tail;
 }
 
+constexpr bool has_length(PacketType type) {
+  return type == PacketType::kInitial || type == PacketType::kZeroRtt || type == PacketType::kHandshake;
+}
+
+// Whether a datagram's packets are the same with more bytes behind them. One without a length extends to the end.
+bool can_be_padded(Bytes datagram, size_t short_dcid_size) {
+  Bytes first_dcid;
+  while (!datagram.empty()) {
+    const auto header = parse_packet_header(datagram, short_dcid_size);
+    if (!header) return header.error() != HeaderFault::kTooShort;
+    if (first_dcid.data() == nullptr) first_dcid = header->dcid;
+    if (!equal(first_dcid, header->dcid)) return true;  // never read, as what follows it
+    if (!has_length(header->type)) return false;
+    datagram = datagram.subspan(header->size);
+  }
+  return true;
+}
+
 // Takes a SCONE packet, which has no content but its header, from the front (draft-ietf-scone-protocol section 5). A
-// datagram with long headers keeps its size, which counts: what the packet took is padding behind the others then.
-void remove_scone(Packet& datagram, const flowsteer::InvariantHeader& header) {
+// datagram of long headers keeps its size, which counts for a first flight: what the packet took is padding behind the
+// others then.
+void remove_scone(Packet& datagram, const flowsteer::InvariantHeader& header, size_t short_dcid_size) {
   const size_t size = 1 + 4 + 1 + header.dcid.size() + 1 + header.scid.size();
   const MutableBytes bytes = datagram.bytes();
-  if (bytes.size() > size && (bytes[size] & 0x80) != 0) {
+  if (bytes.size() > size && can_be_padded(bytes.subspan(size), short_dcid_size)) {
     std::memmove(bytes.data(), bytes.data() + size, bytes.size() - size);
     std::memset(bytes.data() + bytes.size() - size, 0, size);
     return;
@@ -74,7 +93,7 @@ void Shard::ingest_burst(std::span<Packet*> burst, Instant now) {
     stats.bytes_received.add(packet->length);
     auto header = flowsteer::parse_invariants(packet->bytes(), services.connection_ids.length());
     if (header && header->is_long && is_scone(header->version)) {
-      remove_scone(*packet, *header);
+      remove_scone(*packet, *header, services.connection_ids.length());
       header = flowsteer::parse_invariants(packet->bytes(), services.connection_ids.length());
     }
     if (!header) {

@@ -15,7 +15,7 @@ class AckFrequencyRequest {
  public:
   static constexpr uint64_t kThreshold = 9;        // an acknowledgement for each ten packets
   static constexpr uint64_t kWorthPackets = 80;    // of window: from here on,
-  static constexpr uint64_t kDefaultPackets = 20;  // and below here as RFC 9000 has it
+  static constexpr uint64_t kDefaultPackets = 40;  // and below here as RFC 9000 has it
   static constexpr Duration kLongest = Duration::milliseconds(25);
 
   // The peer's min_ack_delay: it accepts the frames.

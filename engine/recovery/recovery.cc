@@ -229,8 +229,12 @@ void Recovery::on_path_change(Instant now) {
   set_timer(now);
 }
 
+// Of those that have a timer: application data has none before the handshake is confirmed (RFC 9002 section 6.2.1), so
+// that 0-RTT packets in flight must not keep a client from probing with what the handshake needs.
 bool Recovery::ack_eliciting_in_flight() const {
-  return std::ranges::any_of(spaces_, [](const Space& space) { return space.eliciting_in_flight > 0; });
+  return std::ranges::any_of(kAllPacketSpaces, [&](PacketSpace space) {
+    return ack_eliciting_in_flight(space) && (space != PacketSpace::kApplication || handshake_confirmed_);
+  });
 }
 
 Duration Recovery::probe_timeout(PacketSpace space) const {

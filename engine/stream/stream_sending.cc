@@ -138,7 +138,9 @@ bool StreamSet::is_wanted(const Stream& stream, uint8_t due) const {
 
 bool StreamSet::write_stream_due(Stream& stream, uint8_t due, ByteWriter& writer, SentFrame& record, Instant now,
                                  Duration rtt) {
-  if (writer.remaining() < 33) return false;  // the largest of these frames
+  // The largest of these frames; with a reliable size, RESET_STREAM is one integer longer.
+  const bool is_reset_at = due == Stream::kResetStream && stream.send.reliable_size() > 0;
+  if (writer.remaining() < (is_reset_at ? 33u : 25u)) return false;
   record = {.id = stream.id};
   switch (due) {
     case Stream::kResetStream:

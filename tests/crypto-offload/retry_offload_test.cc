@@ -28,7 +28,7 @@ TEST(RetryOffload, OpensTheExample) {
   const auto token = from_hex(
       "0059ef316b70575e793e1a87826f28a87ec6bb8f3ff79358bc2219e404d09a8031527a0cc58ce873f6fa5c5a5ef73cedb769510bb2c191b8"
       "d087");
-  const SocketAddress client{IpAddress::v4(127, 0, 0, 1), 0x371a};
+  const SocketAddress client{IpAddress::v4(127, 0, 0, 1), 0x1a0a};
   const auto retry_id = from_hex("0301e770d24b3b13070dd5c2a9264307");
   const auto opened = RetryOffload(vector_key()).open(token, client, retry_id, 0x60c7bf4d);
   ASSERT_EQ(opened.state, RetryOffloadState::kGood);

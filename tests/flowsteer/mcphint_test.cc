@@ -27,7 +27,7 @@ TEST(Mcphint, FillsOneExtensionHeaderOfIpv6) {
 
 TEST(Mcphint, IsFoundAmongOtherOptions) {
   EXPECT_EQ(read_mcphint4(from_hex("01019404000101019e04123400000000"), kConfig), 0x1234);
-  EXPECT_EQ(read_mcphint6(from_hex("110000010000051e0212340000000000"), kConfig), std::nullopt) << "within an option";
+  EXPECT_EQ(read_mcphint6(from_hex("110101061e0212340000000000000000"), kConfig), std::nullopt) << "within an option";
   EXPECT_EQ(read_mcphint6(from_hex("11010502000000001e02123401020000"), kConfig), 0x1234);
 }
 

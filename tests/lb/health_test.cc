@@ -12,12 +12,13 @@ namespace {
 using test::configuration_of;
 using test::FakeTarget;
 using test::Frame;
+using test::FrameBuilder;
 
 constexpr Duration kTick = Duration::milliseconds(100);
 
 // A server that answers, or not, watched for some time; the moments at which it was asked.
 struct Watched {
-  explicit Watched(const HealthConfig& config = {}) : config(config) { monitor.watch({{"web/s1", config}}, now); }
+  explicit Watched(const HealthConfig& given = {}) : config(given) { monitor.watch({{"web/s1", config}}, now); }
 
   std::vector<Instant> run(Duration time, bool answers) {
     std::vector<Instant> asked;
@@ -217,13 +218,14 @@ TEST(HealthChecks, TakeASilentServerOutAndBringItBack) {
         const bool is_second = packet->data()[5] == 2;
         const Frame quic(packet->bytes().end() - kProbeBytes, packet->bytes().end());
         const Frame dcid(quic.begin() + 6, quic.begin() + 14), scid(quic.begin() + 15, quic.begin() + 23);
-        Frame udp = {1, 187, kProbePort >> 8, kProbePort & 255, 0, 0, 0, 0};
-        const Frame answer = negotiation(scid, dcid, {0, 0, 0, 1});
-        udp.insert(udp.end(), answer.begin(), answer.end());
-        net::IpHeader ip;
-        ip.protocol = 17;
+        const Frame answer = FrameBuilder()
+                                 .eth(test::kOurMac, test::backend_mac(1))
+                                 .ipv4(test::kVip4, test::kOurs4)
+                                 .udp(443, kProbePort)
+                                 .payload(negotiation(scid, dcid, {0, 0, 0, 1}))
+                                 .build();
         if (!is_second || second_answers) {
-          EXPECT_TRUE(channel.take(ip, udp));
+          EXPECT_TRUE(channel.take(answer, target.routing().link()));
         }
         pool.give_back({&packet, 1});
       }

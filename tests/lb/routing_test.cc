@@ -175,20 +175,21 @@ TEST(Routing, RoutesWhatIsUnroutableByAddressAndDropsNothing) {
   Balancer balancer(configuration_of(3));
   const int server = balancer.send4({}, 5000).to();
   const Frame kOddOnes[] = {
-      {},                                                        // nothing
-      {0x40},                                                    // a short header alone
-      {0xc0, 0, 0},                                              // a long header that ends within its version
-      {0xc0, 0, 0, 0, 1, 20, 1, 2},                              // … within its destination ID
-      {0xc0, 0, 0, 0, 1, 2, 1, 2, 9, 1},                         // … within its source ID
-      long_packet({}, {}),                                       // no IDs at all
-      long_packet({0, 0xaa, 0}, {}),                             // too short for its configuration
-      long_packet({7, 0xaa, 0, 99, 1, 2, 3, 4}, {}),             // a server that is not there
-      long_packet({0x27, 0xaa, 0, 1, 1, 2, 3, 4}, {}),           // a configuration that is not in use
-      long_packet(Frame(255, 0xe0), Frame(255, 1), 0x1a2a3a4a),  // longest IDs of an unknown version
-      from_hex("c05741495400000000"),                            // the probe of an interoperability runner
-      from_hex("16fefd0000000000000000"),                        // DTLS 1.2: first octet 22, second 0xfe
+      {},                                               // nothing
+      {0x40},                                           // a short header alone
+      {0xc0, 0, 0},                                     // a long header that ends within its version
+      {0xc0, 0, 0, 0, 1, 20, 1, 2},                     // … within its destination ID
+      {0xc0, 0, 0, 0, 1, 2, 1, 2, 9, 1},                // … within its source ID
+      long_packet({}, {}),                              // no IDs at all
+      long_packet({0, 0xaa, 0}, {}),                    // too short for its configuration
+      long_packet({7, 0xaa, 0, 99, 1, 2, 3, 4}, {}),    // a server that is not there
+      long_packet({0x27, 0xaa, 0, 1, 1, 2, 3, 4}, {}),  // a configuration that is not in use
+      long_packet(Frame(255, 0xe0), Frame(255, 1), 0x1a2a3a4a, 0xc0, 700),  // longest IDs of an unknown version
+      from_hex("c05741495400000000"),                                       // the probe of an interoperability runner
+      from_hex("16fefd0000000000000000"),                                   // DTLS 1.2: first octet 22, second 0xfe
   };
-  for (const Frame& packet : kOddOnes) EXPECT_EQ(balancer.send4(packet, 5000).to(), server);
+  for (const Frame& packet : kOddOnes)
+    EXPECT_EQ(balancer.send4(packet, 5000).to(), server) << "of " << packet.size() << " bytes";
 }
 
 TEST(Routing, ReadsNothingButTheInvariants) {

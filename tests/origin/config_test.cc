@@ -167,8 +167,8 @@ TEST(Config, the_example_is_right_as_it_is_and_with_every_key) {
   std::ifstream in(EXAMPLE_FILE);
   std::string text, line;
   while (std::getline(in, line)) {
-    const bool is_commented_key =
-        line.starts_with("#") && line.size() > 1 && std::islower(static_cast<unsigned char>(line[1]));
+    const bool is_commented_key = line.starts_with("#") && line.size() > 1 &&
+                                  (line[1] == '[' || std::islower(static_cast<unsigned char>(line[1])));
     text += (is_commented_key ? line.substr(1) : line) + "\n";
   }
   EXPECT_TRUE(load_config(EXAMPLE_FILE)) << load_config(EXAMPLE_FILE).error()[0];

@@ -53,7 +53,8 @@ void meet(Handshake& handshake) {
 }
 
 Handshake make(const std::string& name) {
-  Handshake handshake{.name = name};
+  Handshake handshake;
+  handshake.name = name;
   if (name == "Retry") handshake.retry = quic::RetryPolicy::kAlways;
   handshake.early_data = name == "ZeroRtt";
   if (handshake.early_data || name == "Resumed") {

@@ -39,6 +39,8 @@ from build import TOP, build
 # The end-to-end tests that are also run with sanitizers.
 SANITIZED_END_TO_END = "TwoWorkersUnderLoad"
 STAGES = ["lint", "unit", "simulation", "fuzz", "verdicts", "end-to-end", "soak", "interop", "balanced"]
+# Only where they are named: they take a build of their own, or another program's routing.
+NAMED_ONLY = ["fuzz", "balanced"]
 
 
 class Tally:
@@ -198,7 +200,8 @@ def parse(arguments):
         else:
             sys.exit(f"tools/test: unknown word '{word}'; stages: {', '.join(STAGES)} (see --help)")
     if not options["stages"]:
-        options["stages"] = ["unit", "simulation", "end-to-end"] if options["sanitize"] else STAGES
+        options["stages"] = ["unit", "simulation", "end-to-end"] if options["sanitize"] else [
+            stage for stage in STAGES if stage not in NAMED_ONLY]
     if "verdicts" in options["stages"] and not {"unit", "simulation"} <= set(options["stages"]):
         sys.exit("tools/test: the stage verdicts needs unit and simulation in the same run")
     return options

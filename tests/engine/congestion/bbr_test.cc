@@ -164,22 +164,26 @@ TEST(Bbr, StaysInStartupWhileThereIsLittleToSend) {
   EXPECT_EQ(path.bbr.state(), State::kStartup);
 }
 
+// As far as a path goes that grows in every round still, so that only what happens then can end it.
+void start_up(Path& path) {
+  path.bandwidth *= 10;
+  for (int i = 0; i < 3; ++i) path.round();
+  ASSERT_EQ(path.bbr.state(), State::kStartup);
+}
+
 TEST(Bbr, LeavesStartupWhereARoundLosesMuch) {
   Path path;
-  for (int i = 0; i < 4; ++i) path.round();
-  ASSERT_EQ(path.bbr.state(), State::kStartup);
-  path.lose(8, 2);
-  path.round();
-  path.lose(8, 2);
-  path.round();
+  start_up(path);
+  path.lose(20, 2);
+  for (int i = 0; i < 3; ++i) path.round();
   EXPECT_NE(path.bbr.state(), State::kStartup);
 }
 
 TEST(Bbr, OneRunOfLossesDoesNotEndStartup) {
   Path path;
-  for (int i = 0; i < 4; ++i) path.round();
-  path.lose(3, 1);
-  path.round();
+  start_up(path);
+  path.lose(20, 1);
+  for (int i = 0; i < 3; ++i) path.round();
   EXPECT_EQ(path.bbr.state(), State::kStartup);
 }
 
@@ -200,7 +204,7 @@ TEST(Bbr, LossesWhileCruisingLowerTheShortTermBounds) {
 // Marks are congestion as losses are.
 TEST(Bbr, AMarkEndsStartup) {
   Path path;
-  for (int i = 0; i < 4; ++i) path.round();
+  start_up(path);
   path.bbr.on_ecn_congestion(path.now, path.now);
   path.round();
   EXPECT_NE(path.bbr.state(), State::kStartup);
@@ -208,14 +212,22 @@ TEST(Bbr, AMarkEndsStartup) {
 
 TEST(Bbr, SpuriousLossesInStartupAreTakenBack) {
   Path path;
-  for (int i = 0; i < 4; ++i) path.round();
-  path.lose(8, 2);
-  path.round();
-  path.lose(8, 2);
-  path.round();
+  start_up(path);
+  path.lose(20, 2);
+  for (int i = 0; i < 3; ++i) path.round();
   ASSERT_NE(path.bbr.state(), State::kStartup);
   path.bbr.on_spurious_congestion();
   EXPECT_EQ(path.bbr.state(), State::kStartup);
+}
+
+// What the losses did not end is not begun again.
+TEST(Bbr, SpuriousLossesDoNotTakeAFullPathBack) {
+  Path path;
+  for (int i = 0; i < 4; ++i) path.round();
+  path.lose(2, 2);
+  ASSERT_TRUE(path.run_until(State::kCruise, 40));
+  path.bbr.on_spurious_congestion();
+  EXPECT_EQ(path.bbr.state(), State::kCruise);
 }
 
 // RFC 9002 section 7.6.2.

@@ -59,8 +59,18 @@ class Verdicts : public ::testing::Test {
 TEST_F(Verdicts, OfWhatIsNoPacket) {
   EXPECT_EQ(verdict_of(pair.server, {kAtServer, {}, Ecn::kNotEct}), kMalformed);
   EXPECT_EQ(verdict_of(pair.server, {kAtServer, {0xc0, 0, 0, 0}, Ecn::kNotEct}), kMalformed);
-  EXPECT_EQ(verdict_of(pair.server, {kAtServer, std::vector<uint8_t>(60, 0), Ecn::kNotEct}), kMalformed);
   EXPECT_TRUE(pair.server.round(pair.now).empty());
+}
+
+// RFC 9000 section 17.3.1; whoever lets peers grease the fixed bit (RFC 9287) has to take it for a packet.
+TEST_F(Verdicts, OfAPacketWithoutTheFixedBit) {
+  const Datagram zeros{kAtServer, std::vector<uint8_t>(60, 0), Ecn::kNotEct};
+  EXPECT_EQ(verdict_of(pair.server, zeros), kResetSent);
+  PairOptions options{.client = small_config(), .server = small_config()};
+  options.server.grease_quic_bit = false;
+  TwoEndpoints plain(options);
+  EXPECT_EQ(verdict_of(plain.server, zeros), kMalformed);
+  EXPECT_TRUE(plain.server.round(plain.now).empty());
 }
 
 // RFC 9000 sections 6.1 and 5.2.2.
