@@ -190,7 +190,7 @@ class Health(FarmTest):
         return {row["backend"]: row["state"] for row in self.lbs[0].rows("backends")}
 
     def test_a_server_that_stops_gets_nothing_until_it_is_back(self):
-        wait_until(lambda: all(row["health"]["answered"] > 1 for row in self.lbs[0].rows("backends")), 10, "servers answer")
+        wait_until(lambda: all(row.get("health", {}).get("answered", 0) > 1 for row in self.lbs[0].rows("backends")), 10, "servers answer")
         self.assertEqual(self.states(), {"web/s0": "active", "web/s1": "active"})
         self.origins[1].process.kill()
         self.origins[1].process.wait()

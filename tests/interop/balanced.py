@@ -78,7 +78,7 @@ class OthersServers(Balanced):
         # An IPv6 client's packets are translated to the IPv4 of the server, and back.
         balancer = self.start_balancer(farm, 0, [backend(0, forwarding), backend(1, forwarding)])
         farm.route_to([0])
-        wait_until(lambda: all(row["health"]["answered"] > 0 for row in balancer.rows("backends")), 10,
+        wait_until(lambda: all(row.get("health", {}).get("answered", 0) > 0 for row in balancer.rows("backends")), 10,
                    "the servers do not answer what any QUIC server must")
         for attempt in range(16):
             status, _, body = self.curls(farm)[attempt % 2].get("/index.html")
