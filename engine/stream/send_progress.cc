@@ -6,8 +6,9 @@ namespace viaduct::quic {
 
 // meets RFC 9000 13.3-6
 OffsetRange SendProgress::next(uint64_t limit) const {
+  const bool is_joined_next = !joined_.empty() && (lost_.empty() || joined_.begin < lost_.front().begin);
+  if (is_joined_next) return joined_;
   if (!lost_.empty()) return lost_.front();
-  if (!joined_.empty()) return joined_;
   return {sent_, std::max(sent_, std::min(end_, limit))};
 }
 

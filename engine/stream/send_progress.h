@@ -20,7 +20,9 @@ class SendProgress {
 
   // More bytes to send behind the end.
   void append(uint64_t count) { end_ += count; }
-  // What is to be sent next, lost ranges first; not marked. Empty where nothing is. New offsets stop below `limit`.
+  // What is to be sent next, not marked; empty where nothing is. Lost ranges come first, and the lowest of them first:
+  // where nodes are scarce, what is acknowledged behind a gap counts as lost, and must not keep the gap waiting. New
+  // offsets stop below `limit`.
   OffsetRange next(uint64_t limit) const;
   // The front of what next() gave is on its way.
   void on_sent(RangePool& pool, OffsetRange range);

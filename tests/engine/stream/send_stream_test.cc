@@ -142,6 +142,19 @@ TEST(SendStream, SendsAgainWhatIsStillMissing) {
   EXPECT_FALSE(f.stream.has_next(kUnlimited));
 }
 
+// Losses that found no node of their own are sent again in their turn, not behind all that is lost later.
+TEST(SendStream, SendsTheLowestLossFirstWhereNodesAreScarce) {
+  Fixture f(kUnlimited, 1);
+  f.write(30);
+  const SendSpan front = f.next(10);
+  f.next(10);
+  const SendSpan back = f.next(10);
+  f.lose(back);
+  f.lose(front);
+  EXPECT_EQ(f.next(10).offset, 0u);
+  EXPECT_EQ(f.next(10).offset, 20u);
+}
+
 // proves RFC 9000 3.3-1 3.3-2 13.3-1
 TEST(SendStream, ResetGivesAllWritesBackAtOnce) {
   Fixture f;
