@@ -1,49 +1,27 @@
 // viaduct-lb: forwards QUIC to the servers that its connection IDs name, on DPDK.
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <csignal>
-#include <format>
 #include <iostream>
 
 #include "apps/lb/program.h"
 #include "apps/lb/telemetry_commands.h"
+#include "apps/settings/program_start.h"
 #include "base/log.h"
-#include "pmd-glue/eal.h"
 
 namespace viaduct::lb {
 namespace {
-
-struct Options {
-  std::string config_file = "/etc/viaduct/lb.toml";
-  bool check = false;
-  bool explain_placement = false;
-  bool list_verdicts = false;
-  std::vector<std::string> eal_arguments;
-};
 
 int fail(const std::string& what) {
   std::cerr << "viaduct-lb: " << what << '\n';
   return 1;
 }
 
-// Signals are for the control thread's sigtimedwait(); threads inherit the mask.
-void block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-}
-
 int serve(const ProgramConfig& config, const std::string& file) {
-  block_signals();
-  set_log_level(config.log.level);
-  if (!config.log.file.empty() && !set_log_file(config.log.file))
-    return fail(std::format("log.file: cannot open '{}'", config.log.file));
+  settings::block_signals();
+  if (const std::string problem = settings::start_log(config.log.level, config.log.file); !problem.empty())
+    return fail(problem);
   net::EalConfig eal_config = config.port.eal;
   eal_config.control_cpus = plan_workers(config).control_cpus;
-  if (eal_config.memory_mb == 0) eal_config.memory_mb = (net::Device::memory_needed(config.port.device) >> 20) + 64;
-  auto eal = net::Eal::start(eal_config);
+  auto eal = settings::start_eal(eal_config, config.port.device);
   if (!eal) return fail(eal.error());
   auto program = Program::start(config, file);
   if (!program) return fail(program.error());
@@ -54,7 +32,7 @@ int serve(const ProgramConfig& config, const std::string& file) {
   return 0;
 }
 
-int run(const Options& options) {
+int run(const settings::StartOptions& options, const std::vector<std::string>& eal_arguments) {
   if (options.list_verdicts) {
     std::cout << list_verdicts();
     return 0;
@@ -64,7 +42,7 @@ int run(const Options& options) {
     for (const std::string& line : config.error()) std::cerr << line << '\n';
     return 2;
   }
-  for (const std::string& argument : options.eal_arguments) config->port.eal.extra_arguments.push_back(argument);
+  for (const std::string& argument : eal_arguments) config->port.eal.extra_arguments.push_back(argument);
   if (options.explain_placement) {
     std::cout << plan_workers(*config).explain();
     return 0;
@@ -76,30 +54,16 @@ int run(const Options& options) {
   return serve(*config, options.config_file);
 }
 
-// Everything behind "--" is for the EAL.
-std::vector<std::string> cut_eal_arguments(int& argc, char** argv) {
-  char** const end = argv + argc;
-  char** const dashes = std::find(argv, end, std::string_view("--"));
-  std::vector<std::string> arguments(dashes == end ? end : dashes + 1, end);
-  argc = static_cast<int>(dashes - argv);
-  return arguments;
-}
-
 int main(int argc, char** argv) {
-  Options options;
-  options.eal_arguments = cut_eal_arguments(argc, argv);
+  settings::StartOptions options{.config_file = "/etc/viaduct/lb.toml"};
+  const std::vector<std::string> eal_arguments = settings::cut_eal_arguments(argc, argv);
   CLI::App app{
       "Forwards QUIC to the servers that its connection IDs name, on DPDK.\nWhat follows '--' is handed to DPDK's "
       "EAL."};
   app.set_version_flag("--version", std::string("viaduct-lb ") + VIADUCT_VERSION);
-  app.add_option("--config", options.config_file, "The configuration, a TOML file")->capture_default_str();
-  app.add_flag("--check", options.check, "Checks the configuration, and exits");
-  app.add_flag("--explain-placement", options.explain_placement,
-               "Prints which CPUs the workers get and why, and exits");
-  app.add_flag("--list-verdicts", options.list_verdicts,
-               "Prints what can become of frames (number, name, help, section), and exits");
+  settings::add_start_options(app, options);
   CLI11_PARSE(app, argc, argv);
-  return run(options);
+  return run(options, eal_arguments);
 }
 
 }  // namespace

@@ -1,10 +1,9 @@
 #include "apps/lb/program.h"
 
-#include <csignal>
-#include <ctime>
 #include <format>
 
 #include "apps/lb/control_plane.h"
+#include "apps/settings/program_start.h"
 #include "base/log.h"
 
 namespace viaduct::lb {
@@ -20,14 +19,6 @@ constexpr unsigned kNatPorts = 65536 - kFirstNatPort;
 // Devices behind which a kernel stands, which leaves checksums to be completed.
 bool faces_a_kernel(net::Driver driver) {
   return driver == net::Driver::kAfPacket || driver == net::Driver::kAfXdp || driver == net::Driver::kTap;
-}
-
-int next_signal(Duration longest) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  const timespec timeout{.tv_sec = longest.ns() / 1'000'000'000, .tv_nsec = longest.ns() % 1'000'000'000};
-  return sigtimedwait(&signals, nullptr, &timeout);
 }
 
 }  // namespace
@@ -57,13 +48,7 @@ Program::~Program() {
 }
 
 std::string Program::open_device() {
-  auto device = net::Device::open(config_.port.device);
-  if (!device) return device.error();
-  device_ = std::make_unique<net::Device>(std::move(*device));
-  auto interface = net::IpInterface::make(config_.port.addresses, *device_);
-  if (!interface) return interface.error();
-  interface_ = std::move(*interface);
-  return {};
+  return settings::open_port(config_.port.device, config_.port.addresses, device_, interface_);
 }
 
 LinkFacts Program::link_facts() const {
@@ -182,7 +167,7 @@ std::vector<std::string> Program::reload() {
 void Program::run() {
   for (;;) {
     control_->wait(kTendInterval);
-    const int signal = next_signal(Duration());
+    const int signal = settings::next_signal(Duration());
     if (signal == SIGTERM || signal == SIGINT) break;
     if (signal == SIGHUP) {
       const auto errors = reload();

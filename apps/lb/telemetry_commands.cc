@@ -1,14 +1,13 @@
 #include "apps/lb/telemetry_commands.h"
 
 #include <format>
-#include <mutex>
 #include <span>
 
 #include "apps/lb/control_plane.h"
 #include "apps/lb/program.h"
 #include "apps/lb/verdicts.h"
+#include "apps/settings/telemetry_commands.h"
 #include "base/verdicts.h"
-#include "pmd-glue/telemetry.h"
 #include "pmd-glue/verdicts.h"
 
 namespace viaduct::lb {
@@ -18,12 +17,8 @@ using net::TelemetryAnswer;
 
 constexpr std::span<const VerdictInfo> kLists[] = {viaduct::kVerdicts, net::kVerdicts, lb::kVerdicts};
 
-// DPDK never forgets a command, so commands look here for whom to ask.
-std::mutex mutex;
-Program* published = nullptr;
-
 // Of every received frame: what became of it. The sum is frames_received of /viaduct/workers.
-void tell_verdicts(Program& program, TelemetryAnswer& answer) {
+void tell_verdicts(Program& program, std::string_view, TelemetryAnswer& answer) {
   for (const auto list : kLists) {
     for (const VerdictInfo& verdict : list) {
       uint64_t count = 0;
@@ -35,7 +30,7 @@ void tell_verdicts(Program& program, TelemetryAnswer& answer) {
   }
 }
 
-void tell_workers(Program& program, TelemetryAnswer& answer) {
+void tell_workers(Program& program, std::string_view, TelemetryAnswer& answer) {
   uint64_t received = 0, sent = 0, send_drops = 0;
   for (const Program::Worker& worker : program.workers()) {
     received += worker.port->counters().received;
@@ -58,7 +53,7 @@ void tell_workers(Program& program, TelemetryAnswer& answer) {
 }
 
 // Packets by how their server was found.
-void tell_routing(Program& program, TelemetryAnswer& answer) {
+void tell_routing(Program& program, std::string_view, TelemetryAnswer& answer) {
   static constexpr Verdict kRouted[] = {kRoutedById, kRoutedByScid, kRoutedByDcid, kRoutedByAddresses, kRoutedAsNew};
   for (const VerdictInfo& verdict : lb::kVerdicts) {
     if (std::ranges::find(kRouted, verdict.id) == std::end(kRouted)) continue;
@@ -75,7 +70,7 @@ void tell_routing(Program& program, TelemetryAnswer& answer) {
 }
 
 // Each worker's tables, added up.
-void tell_tables(Program& program, TelemetryAnswer& answer) {
+void tell_tables(Program& program, std::string_view, TelemetryAnswer& answer) {
   FlowTableUse sum;
   for (const Program::Worker& worker : program.workers()) {
     const FlowTableUse use = worker.handler->router().flows().use();
@@ -93,7 +88,7 @@ void tell_tables(Program& program, TelemetryAnswer& answer) {
 }
 
 // Of each server: packets by how it was found, and whether it gets any.
-void tell_servers(Program& program, TelemetryAnswer& answer) {
+void tell_servers(Program& program, std::string_view, TelemetryAnswer& answer) {
   for (const ControlPlane::Server& server : program.control().servers()) {
     const auto add = [&](std::string_view what, uint64_t value) {
       answer.add(std::format("{}/{}", server.name, what), value);
@@ -106,28 +101,10 @@ void tell_servers(Program& program, TelemetryAnswer& answer) {
   }
 }
 
-using Teller = void (*)(Program&, TelemetryAnswer&);
-
-std::string add_command(const char* name, const char* help, Teller tell) {
-  return net::register_telemetry(std::string("/viaduct/") + name, help,
-                                 [tell](std::string_view, TelemetryAnswer& answer) {
-                                   const std::lock_guard lock(mutex);
-                                   if (published) tell(*published, answer);
-                                 });
-}
-
 }  // namespace
 
 std::string publish_telemetry(Program& program) {
-  {
-    const std::lock_guard lock(mutex);
-    published = &program;
-  }
-  static constexpr struct {
-    const char* name;
-    const char* help;
-    Teller tell;
-  } kCommands[] = {
+  static constexpr settings::TelemetryCommands<Program>::Command kCommands[] = {
       {"verdicts", "What became of received frames, by verdict; the sum is frames_received of /viaduct/workers",
        tell_verdicts},
       {"workers", "Frames and time of the workers", tell_workers},
@@ -136,16 +113,10 @@ std::string publish_telemetry(Program& program) {
       {"servers", "Packets of each server by how it was found, bytes, and whether it gets any", tell_servers},
       {"tables", "Use of the bounded tables and pools", tell_tables},
   };
-  for (const auto& command : kCommands) {
-    if (std::string problem = add_command(command.name, command.help, command.tell); !problem.empty()) return problem;
-  }
-  return {};
+  return settings::TelemetryCommands<Program>::publish(program, kCommands);
 }
 
-void hide_telemetry() {
-  const std::lock_guard lock(mutex);
-  published = nullptr;
-}
+void hide_telemetry() { settings::TelemetryCommands<Program>::hide(); }
 
 std::string list_verdicts() {
   std::string text;

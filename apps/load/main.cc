@@ -1,5 +1,4 @@
 // viaduct-load: measures HTTP/3 servers with the engine's client role on DPDK ports.
-#include <csignal>
 #include <filesystem>
 #include <format>
 #include <fstream>
@@ -7,8 +6,8 @@
 
 #include "apps/load/command_line.h"
 #include "apps/load/program.h"
+#include "apps/settings/program_start.h"
 #include "base/log.h"
-#include "pmd-glue/eal.h"
 
 namespace viaduct::load {
 namespace {
@@ -16,15 +15,6 @@ namespace {
 int fail(const std::string& what) {
   std::cerr << "viaduct-load: " << what << '\n';
   return 1;
-}
-
-// Signals are for the control thread's sigtimedwait(); threads inherit the mask.
-void block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
 }
 
 // The last part of the URL's path, for a file's name.
@@ -72,11 +62,9 @@ int report(const Config& config, const Results& results) {
 }
 
 int run(const Config& config) {
-  block_signals();
+  settings::block_signals();
   set_log_level(LogLevel::kWarning);
-  net::EalConfig eal_config = config.eal;
-  eal_config.memory_mb = (net::Device::memory_needed(config.device) >> 20) + 64;
-  auto eal = net::Eal::start(eal_config);
+  auto eal = settings::start_eal(config.eal, config.device);
   if (!eal) return fail(eal.error());
   auto program = Program::start(config);
   if (!program) return fail(program.error());

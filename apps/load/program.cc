@@ -1,11 +1,10 @@
 #include "apps/load/program.h"
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
-#include <ctime>
 #include <format>
 
+#include "apps/settings/program_start.h"
 #include "pmd-glue/eal.h"
 #include "pmd-glue/placement.h"
 
@@ -19,16 +18,6 @@ constexpr Duration kProgressEvery = Duration::seconds(1);
 constexpr Duration kOpeningLimit = Duration::seconds(600);
 constexpr Duration kEndingLimit = Duration::seconds(5);
 
-// True where a signal came that ends the run.
-bool wait_for_signal(Duration longest) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  const timespec timeout{.tv_sec = longest.ns() / 1'000'000'000, .tv_nsec = longest.ns() % 1'000'000'000};
-  return sigtimedwait(&signals, nullptr, &timeout) > 0;
-}
-
 }  // namespace
 
 std::expected<std::unique_ptr<Program>, std::string> Program::start(const Config& config) {
@@ -41,13 +30,7 @@ std::expected<std::unique_ptr<Program>, std::string> Program::start(const Config
 }
 
 std::string Program::open_device() {
-  auto device = net::Device::open(config_.device);
-  if (!device) return device.error();
-  device_ = std::make_unique<net::Device>(std::move(*device));
-  auto interface = net::IpInterface::make(config_.addresses, *device_);
-  if (!interface) return interface.error();
-  interface_ = std::move(*interface);
-  return {};
+  return settings::open_port(config_.device, config_.addresses, device_, interface_);
 }
 
 std::string Program::make_workers() {
@@ -96,7 +79,7 @@ bool Program::wait(Duration longest, Done&& done) {
   const Instant limit = MonotonicClock::now() + longest;
   while (!done()) {
     if (MonotonicClock::now() >= limit) return false;
-    if (wait_for_signal(kLook)) {
+    if (settings::next_signal(kLook) > 0) {
       was_interrupted_ = true;
       return false;
     }

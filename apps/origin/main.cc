@@ -1,7 +1,5 @@
 // viaduct-origin: serves the files below a folder over HTTP/3, on DPDK.
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <csignal>
 #include <filesystem>
 #include <format>
 #include <iostream>
@@ -12,18 +10,14 @@
 #include "apps/origin/telemetry_commands.h"
 #include "apps/origin/tls.h"
 #include "apps/origin/verdict_list.h"
+#include "apps/settings/program_start.h"
 #include "base/log.h"
 #include "crypto-offload/tls_session.h"
-#include "pmd-glue/eal.h"
 
 namespace viaduct::origin {
 namespace {
 
-struct Options {
-  std::string config_file = "/etc/viaduct/origin.toml";
-  bool check = false;
-  bool explain_placement = false;
-  bool list_verdicts = false;
+struct Options : settings::StartOptions {
   std::string self_signed_name;
   std::vector<std::string> eal_arguments;
   CaptureOptions capture;
@@ -55,24 +49,13 @@ std::string check_files(const Config& config, bool may_make_certificate) {
   return SharedTls::make(config, error) ? "" : "tls: " + error;
 }
 
-// Signals are for the control thread's sigtimedwait(); threads inherit the mask.
-void block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-}
-
 int serve(const Config& config) {
-  block_signals();
-  set_log_level(config.log_level);
-  if (!config.log_file.empty() && !set_log_file(config.log_file))
-    return fail(std::format("log.file: cannot open '{}'", config.log_file));
+  settings::block_signals();
+  if (const std::string problem = settings::start_log(config.log_level, config.log_file); !problem.empty())
+    return fail(problem);
   net::EalConfig eal_config = config.eal;
   eal_config.control_cpus = plan_workers(config).control_cpus;
-  if (eal_config.memory_mb == 0) eal_config.memory_mb = (net::Device::memory_needed(config.device) >> 20) + 64;
-  auto eal = net::Eal::start(eal_config);
+  auto eal = settings::start_eal(eal_config, config.device);
   if (!eal) return fail(eal.error());
   auto program = Program::start(config);
   if (!program) return fail(program.error());
@@ -111,28 +94,15 @@ int run(const Options& options) {
   return serve(*config);
 }
 
-// Everything behind "--" is for the EAL.
-std::vector<std::string> cut_eal_arguments(int& argc, char** argv) {
-  char** const end = argv + argc;
-  char** const dashes = std::find(argv, end, std::string_view("--"));
-  std::vector<std::string> arguments(dashes == end ? end : dashes + 1, end);
-  argc = static_cast<int>(dashes - argv);
-  return arguments;
-}
-
 int main(int argc, char** argv) {
   Options options;
-  options.eal_arguments = cut_eal_arguments(argc, argv);
+  options.config_file = "/etc/viaduct/origin.toml";
+  options.eal_arguments = settings::cut_eal_arguments(argc, argv);
   CLI::App app{"Serves the files below a folder over HTTP/3, on DPDK.\nWhat follows '--' is handed to DPDK's EAL."};
   app.set_version_flag("--version", std::string("viaduct-origin ") + VIADUCT_VERSION);
-  app.add_option("--config", options.config_file, "The configuration, a TOML file")->capture_default_str();
-  app.add_flag("--check", options.check, "Checks the configuration and what it names, and exits");
+  settings::add_start_options(app, options);
   app.add_option("--self-signed", options.self_signed_name,
                  "Makes the certificate for this name, if the files that the configuration names are not there");
-  app.add_flag("--explain-placement", options.explain_placement,
-               "Prints which CPUs the workers get and why, and exits");
-  app.add_flag("--list-verdicts", options.list_verdicts,
-               "Prints what can become of frames and requests (number, name, help, section), and exits");
   CLI::App* capture = app.add_subcommand("capture", "Writes the frames of a running origin to a pcapng file");
   capture->add_option("--prefix", options.capture.prefix, "eal.file_prefix of the running origin")
       ->capture_default_str();

@@ -1,9 +1,8 @@
 #include "apps/origin/program.h"
 
-#include <csignal>
-#include <ctime>
 #include <format>
 
+#include "apps/settings/program_start.h"
 #include "base/log.h"
 #include "crypto-offload/ticket_keys.h"
 
@@ -36,13 +35,7 @@ std::expected<std::unique_ptr<Program>, std::string> Program::start(const Config
 }
 
 std::string Program::open_device() {
-  auto device = net::Device::open(config_.device);
-  if (!device) return device.error();
-  device_ = std::make_unique<net::Device>(std::move(*device));
-  auto interface = net::IpInterface::make(config_.addresses, *device_);
-  if (!interface) return interface.error();
-  interface_ = std::move(*interface);
-  return {};
+  return settings::open_port(config_.device, config_.addresses, device_, interface_);
 }
 
 std::string Program::make_handshake_workers() {
@@ -157,11 +150,7 @@ void Program::reload() {
 
 // True where a signal came that ends the program.
 bool Program::wait_for_signal(Duration longest) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  const timespec timeout{.tv_sec = longest.ns() / 1'000'000'000, .tv_nsec = longest.ns() % 1'000'000'000};
-  const int signal = sigtimedwait(&signals, nullptr, &timeout);
+  const int signal = settings::next_signal(longest);
   if (signal == SIGHUP) {
     reload();
     change_identity();

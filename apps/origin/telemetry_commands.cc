@@ -2,22 +2,17 @@
 
 #include <charconv>
 #include <format>
-#include <mutex>
 #include <numeric>
 
 #include "apps/origin/program.h"
 #include "apps/origin/verdict_list.h"
+#include "apps/settings/telemetry_commands.h"
 #include "pmd-glue/eal.h"
-#include "pmd-glue/telemetry.h"
 
 namespace viaduct::origin {
 namespace {
 
 using net::TelemetryAnswer;
-
-// DPDK never forgets a command, so commands look here for whom to ask.
-std::mutex mutex;
-Program* published = nullptr;
 
 std::string with_underscores(std::string_view name) {
   std::string text(name);
@@ -258,28 +253,10 @@ void capture(Program& program, std::string_view parameter, TelemetryAnswer& answ
   if (!state.error.empty()) answer.add("error", state.error);
 }
 
-using Teller = void (*)(Program&, std::string_view, TelemetryAnswer&);
-
-std::string add_command(const char* name, const char* help, Teller tell) {
-  return net::register_telemetry(std::string("/viaduct/") + name, help,
-                                 [tell](std::string_view parameter, TelemetryAnswer& answer) {
-                                   const std::lock_guard lock(mutex);
-                                   if (published) tell(*published, parameter, answer);
-                                 });
-}
-
 }  // namespace
 
 std::string publish_telemetry(Program& program) {
-  {
-    const std::lock_guard lock(mutex);
-    published = &program;
-  }
-  static constexpr struct {
-    const char* name;
-    const char* help;
-    Teller tell;
-  } kCommands[] = {
+  static constexpr settings::TelemetryCommands<Program>::Command kCommands[] = {
       {"verdicts", "What became of received frames, by verdict; the sum is frames_received of /viaduct/workers",
        tell_verdicts},
       {"workers", "Frames, hand-offs and time of the workers", tell_workers},
@@ -292,15 +269,9 @@ std::string publish_telemetry(Program& program) {
       {"content", "The content store and its loader", tell_content},
       {"capture", "Writes frames to a pcapng file. Parameters: FILE,SECONDS; none: how the last capture went", capture},
   };
-  for (const auto& command : kCommands) {
-    if (std::string problem = add_command(command.name, command.help, command.tell); !problem.empty()) return problem;
-  }
-  return {};
+  return settings::TelemetryCommands<Program>::publish(program, kCommands);
 }
 
-void hide_telemetry() {
-  const std::lock_guard lock(mutex);
-  published = nullptr;
-}
+void hide_telemetry() { settings::TelemetryCommands<Program>::hide(); }
 
 }  // namespace viaduct::origin

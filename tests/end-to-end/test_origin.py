@@ -77,7 +77,7 @@ class Rebinding(OriginTest):
 
     def test_transfers_survive_new_ports_on_either_worker(self):
         before = self.number("/viaduct/connections", "path_changes")
-        ports = range(41000, 41008)
+        ports = range(21000, 21008)
         transfers = [self.curl.start("/big.bin", "-o", self.folder / str(port), "--limit-rate", "3M", "--local-port", port)
                      for port in ports]
         time.sleep(1)
@@ -132,7 +132,7 @@ class TwoWorkersUnderLoad(OriginTest):
             workers = self.origin.ask("/viaduct/workers")
             if min(int(workers["requests_0"]), int(workers["requests_1"])) >= 4:
                 return transfers
-            port = 42000 + len(transfers)
+            port = 22000 + len(transfers)
             self.assertLess(len(transfers), 40, workers)
             transfers[port] = self.curl.start("/big.bin", "-o", self.folder / str(port), "--limit-rate", "1M",
                                               "--local-port", port)

@@ -131,7 +131,7 @@ class ManyBalancers(Balanced):
     def start_transfers(self, farm):
         curls = self.curls(farm)
         transfers = [(self.folder / f"got-{i}",
-                      curls[i % 2].start("/big.bin", "-o", self.folder / f"got-{i}", "--limit-rate", "800K", "--local-port", 46000 + i))
+                      curls[i % 2].start("/big.bin", "-o", self.folder / f"got-{i}", "--limit-rate", "800K", "--local-port", 26000 + i))
                      for i in range(8)]
         time.sleep(1)
         return transfers

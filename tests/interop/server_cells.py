@@ -50,7 +50,7 @@ def curl_streams(environment):
 
 def curl_rebinding(environment):
     before = environment.number("/viaduct/connections", "path_changes")
-    port, count = 47000, 3
+    port, count = 27000, 3
     transfer = environment.curl().start("/10m.bin", "-o", "/dev/null", "--limit-rate", "4M", "--local-port", port)
     for i in range(count):
         try:

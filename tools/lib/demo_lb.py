@@ -13,8 +13,8 @@ BINARIES = TOP / "build/release/apps"
 TRANSFERS = 8
 TRANSFER_BYTES = 20 * 1000 * 1000
 RATE = "1800K"  # bytes a second of each: about eleven seconds, in which everything happens
-ALL_THE_TIME = range(45000, 45000 + TRANSFERS)
-MOVED = range(45000, 45004)
+ALL_THE_TIME = range(25000, 25000 + TRANSFERS)
+MOVED = range(25000, 25004)
 
 
 def expect(condition, text):

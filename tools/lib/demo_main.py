@@ -25,7 +25,7 @@ from table import Table
 from topology import Line
 
 BIG = 100 * 1000 * 1000
-LOCAL_PORT, NEW_PORT = 50000, 50001
+LOCAL_PORT, NEW_PORT = 20000, 20001
 
 
 def make_site(folder):

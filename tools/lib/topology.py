@@ -41,7 +41,8 @@ class Line:
         self.origin.run("sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1")
 
     def rewrite_source_port(self, old, new):
-        """From now on the gateway shows the client's UDP port `old` as `new`, both ways, without state."""
+        """From now on the gateway shows the client's UDP port `old` as `new`, both ways, without state: take ports below
+        32768, which the client's kernel gives to no other socket by itself."""
         self.rewritten[old] = new
         out = ", ".join(f"{old} : {new}" for old, new in self.rewritten.items())
         back = ", ".join(f"{new} : {old}" for old, new in self.rewritten.items())
