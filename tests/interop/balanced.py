@@ -148,7 +148,7 @@ def main():
         print(__doc__.strip())
         return 0
     if "VIADUCT_BUILD" not in os.environ:
-        build("release")
+        build("interop")
     result = unittest.main(exit=False, verbosity=2).result
     failed = len(result.failures) + len(result.errors)
     print(f"{result.testsRun - failed} passed, {failed} failed")

@@ -111,7 +111,7 @@ def main():
         print("\n".join(cell.name for cell in cells))
         return 0 if cells else sys.exit("tests/interop/run: no cell has such a name (see --list)")
     if "VIADUCT_BUILD" not in os.environ:
-        build("test")
+        build("interop")
     with ThreadPoolExecutor(options["lanes"]) as lanes:
         list(lanes.map(run_environment, environments))
     summary(cells, time.monotonic() - started)

@@ -6,41 +6,40 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 
-# Folder below build/ and options of each variant. The tests add to the release build, so that what the demo runs
-# and what they test is compiled once.
-VARIANTS = {
-    "release": ("release", ["-Dbuildtype=release"]),
-    "perf": ("release", ["-Dbuildtype=release", "-Dtests=enabled", "-Dperf=enabled"]),
-    "test": ("release", ["-Dbuildtype=release", "-Dtests=enabled", "-Dperf=enabled"]),
-    "sanitize": ("sanitize", ["-Dbuildtype=debugoptimized", "-Doptimization=1", "-Dtests=enabled", "-Db_sanitize=address,undefined",
-                              "-Db_lundef=false"]),
-    # Warnings that only clang has are clang-tidy's business.
-    "fuzz": ("fuzz", ["-Dbuildtype=debugoptimized", "-Dwerror=false", "-Dfuzz=enabled",
-                      "-Db_sanitize=address,undefined", "-Db_lundef=false"]),
-}
+RELEASE = ["-Dbuildtype=release"]
+# Adds to the release build, so that what the demo runs and what is tested is compiled once.
+EVERYTHING = [*RELEASE, "-Dtests=enabled", "-Dperf=enabled"]
+SANITIZE = ["-Dbuildtype=debugoptimized", "-Doptimization=1", "-Dtests=enabled", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
+# Warnings that only clang has are clang-tidy's business.
+FUZZ = ["-Dbuildtype=debugoptimized", "-Dwerror=false", "-Dfuzz=enabled", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
 PROGRAMS = ["apps/origin/viaduct-origin", "apps/lb/viaduct-lb"]
-# What a variant builds; all that there is where it is not named.
-TARGETS = {
-    "release": PROGRAMS,
-    "perf": [*PROGRAMS, "apps/load/viaduct-load", "perf/crypto/bench-crypto"],
-    "fuzz": ["fuzz"],
+# Folder below build/, options and targets (none: all there are) of each variant.
+VARIANTS = {
+    "release": ("release", RELEASE, PROGRAMS),
+    "perf": ("release", EVERYTHING, [*PROGRAMS, "apps/load/viaduct-load", "perf/crypto/bench-crypto", "perf/lb/bench-lb"]),
+    "soak": ("release", EVERYTHING, [*PROGRAMS, "tests/soak/garbage"]),
+    "interop": ("release", EVERYTHING, [*PROGRAMS, "apps/load/viaduct-load", "tools/impair/viaduct-impair"]),
+    "test": ("release", EVERYTHING, []),
+    "sanitize": ("sanitize", SANITIZE, []),
+    "fuzz": ("fuzz", FUZZ, ["fuzz"]),
 }
 
 
 def build(variant):
     """Builds a variant; its folder. Exits with the compiler's words on failure."""
-    name, options = VARIANTS[variant]
+    name, options, targets = VARIANTS[variant]
     folder = TOP / "build" / name
-    mark = folder / f".{variant}"
+    mark = folder / ".everything"
     environment = dict(os.environ)
     if variant == "fuzz":
         environment["CXX"] = "clang++"
     if not (folder / "build.ninja").exists():
         step(["meson", "setup", str(folder), *options], f"configuring build/{name}", environment)
-    elif not mark.exists() and variant != "release":
+    elif options == EVERYTHING and not mark.exists():
         step(["meson", "configure", str(folder), *options], f"configuring build/{name} again", environment)
-    mark.touch()
-    step(["ninja", "-C", str(folder), *TARGETS.get(variant, [])], f"building build/{name}", environment)
+    if options == EVERYTHING:
+        mark.touch()
+    step(["ninja", "-C", str(folder), *targets], f"building build/{name}", environment)
     return folder
 
 

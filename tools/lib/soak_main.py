@@ -38,7 +38,7 @@ def resident_mb(process):
 class Soak:
     def __init__(self, folder, seconds, rate, seed):
         self.folder, self.seconds, self.rate, self.seed = folder, seconds, rate, seed
-        self.build = build("test")
+        self.build = build("soak")
         self.root = folder / "site"
         shutil.copytree(TOP / "tools" / "site", self.root)
         self.pair = Pair(dpdk=True)
@@ -163,7 +163,7 @@ def soak_balancer(folder, options, results):
         held.append(is_held)
         print(f"  {'ok  ' if is_held else 'FAIL'}  {what:<52}  {detail}", flush=True)
 
-    soak = BalancerSoak(folder, build("test"), root, options["minutes"] * 60, options["--rate"], options["--seed"], check)
+    soak = BalancerSoak(folder, build("soak"), root, options["minutes"] * 60, options["--rate"], options["--seed"], check)
     try:
         soak.run()
     finally:
