@@ -1,8 +1,7 @@
 // Handshakes through our TLS interface, the server's side of them, against OpenSSL's objects alone.
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
+#include <stdexcept>
 
+#include "base/temporary_folder.h"
 #include "crypto-offload/tls_session.h"
 #include "perf/crypto/bare_tls.h"
 #include "perf/crypto/provider_worker.h"
@@ -21,25 +20,18 @@ constexpr int kHandshakes = 8;  // in one run of a case
 class Certificate {
  public:
   Certificate() {
-    std::string name = (std::filesystem::temp_directory_path() / "viaduct-bench-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
     std::string error;
     if (!crypto::make_self_signed("localhost", certificate_file(), key_file(), error)) fail(error);
   }
-  ~Certificate() { std::filesystem::remove_all(folder_); }
-  Certificate(const Certificate&) = delete;
-  Certificate& operator=(const Certificate&) = delete;
 
   std::string certificate_file() const { return folder_ / "certificate.pem"; }
   std::string key_file() const { return folder_ / "key.pem"; }
 
-  [[noreturn]] static void fail(const std::string& error) {
-    std::fprintf(stderr, "%s\n", error.c_str());
-    std::exit(1);
-  }
+  // The folder goes as the stack is unwound.
+  [[noreturn]] static void fail(const std::string& error) { throw std::runtime_error(error); }
 
  private:
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
 };
 
 // One side's session and what it said, as an endpoint would take it.

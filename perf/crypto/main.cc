@@ -9,8 +9,10 @@
 #include "perf/crypto/suites.h"
 #include "perf/harness/report.h"
 
-int main(int argc, char** argv) {
-  using namespace viaduct;
+namespace viaduct::perf {
+namespace {
+
+int run(int argc, char** argv) {
   CLI::App app("Measures packet protection");
   std::string json;
   size_t turns = 15;
@@ -20,25 +22,32 @@ int main(int argc, char** argv) {
   app.add_option("parts", only, "seal, open, classes, connections, masks, ids, handshakes (none: all)");
   CLI11_PARSE(app, argc, argv);
 
-  const std::pair<const char*, std::vector<perf::Row> (*)(size_t)> kParts[] = {
-      {"seal", perf::bench_seal},
-      {"open", perf::bench_open},
-      {"classes", perf::bench_classes},
-      {"connections", perf::bench_many_connections},
-      {"masks", perf::bench_header_masks},
-      {"ids", perf::bench_connection_ids},
-      {"handshakes", perf::bench_handshakes}};
-  std::vector<perf::Row> rows;
-  for (const auto& [name, run] : kParts) {
+  const std::pair<const char*, std::vector<Row> (*)(size_t)> kParts[] = {{"seal", bench_seal},
+                                                                         {"open", bench_open},
+                                                                         {"classes", bench_classes},
+                                                                         {"connections", bench_many_connections},
+                                                                         {"masks", bench_header_masks},
+                                                                         {"ids", bench_connection_ids},
+                                                                         {"handshakes", bench_handshakes}};
+  std::vector<Row> rows;
+  for (const auto& [name, bench] : kParts) {
     if (!only.empty() && std::find(only.begin(), only.end(), name) == only.end()) continue;
-    std::vector<perf::Row> part = run(turns);
-    perf::print_table(part);
+    std::vector<Row> part = bench(turns);
+    print_table(part);
     std::fflush(stdout);
     rows.insert(rows.end(), part.begin(), part.end());
   }
-  auto machine = perf::describe_machine();
+  auto machine = describe_machine();
   machine["openssl"] = OpenSSL_version(OPENSSL_VERSION_STRING);
-  machine["ipsec-mb"] = perf::BareCipher::version();
+  machine["ipsec-mb"] = BareCipher::version();
   machine["provider"] = crypto::make_protector()->name();
-  return json.empty() || perf::write_json(json, machine, rows) ? 0 : 1;
+  return json.empty() || write_json(json, machine, rows) ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace viaduct::perf
+
+int main(int argc, char** argv) try { return viaduct::perf::run(argc, argv); } catch (const std::exception& error) {
+  std::fprintf(stderr, "bench-crypto: %s\n", error.what());
+  return 1;
 }

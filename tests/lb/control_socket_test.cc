@@ -7,23 +7,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
+
+#include "base/temporary_folder.h"
 
 namespace viaduct::lb {
 namespace {
 
 class Sockets : public testing::Test {
  protected:
-  Sockets() {
-    char name[] = "/tmp/viaduct-control-XXXXXX";
-    folder = mkdtemp(name);
-    path = folder + "/lb.sock";
-  }
-  ~Sockets() override { std::filesystem::remove_all(folder); }
-
   std::unique_ptr<ControlSocket> open() {
     auto opened = ControlSocket::open(path, [](std::string_view line) { return "<" + std::string(line) + ">"; });
     EXPECT_TRUE(opened) << opened.error();
@@ -49,7 +42,8 @@ class Sockets : public testing::Test {
     for (const int client : clients) close(client);
   }
 
-  std::string folder, path;
+  TemporaryFolder folder;
+  std::string path = folder / "lb.sock";
   std::vector<int> clients;
 };
 
