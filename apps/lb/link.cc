@@ -79,25 +79,25 @@ void Link::step(Router& router, Instant now) {
     next_refresh_ = now + kRefresh;
     refresh(hops, now);
   }
-  if (hops.take_missing()) ask_for_missing(hops, now);
   if (frames_.queue() == 0 && serial != announced_) announce_services();
   if (now >= interface_.neighbours().next_due()) ask_again(now);
 }
 
-// What the table knows goes to the router. An address that it gave up stays with the router until there is another
-// one: the question may have been lost, and a wrong address costs no more than none.
-void Link::refresh(NextHops& hops, Instant) {
+// What the table knows goes to the router, and what it does not know is asked for, so that the first packet for a
+// server finds its way. An address that the table gave up stays with the router until there is another one: the
+// question may have been lost, and a wrong address costs no more than none.
+void Link::refresh(NextHops& hops, Instant now) {
   for (size_t i = 0; i < hops.size(); ++i) {
     if (hops.hop(i).mac) continue;
-    if (const auto mac = interface_.neighbours().find(hops.hop(i).ip)) hops.learn(i, *mac);
+    if (const auto mac = interface_.neighbours().find(hops.hop(i).ip))
+      hops.learn(i, *mac);
+    else
+      look_for(hops.hop(i).ip, now);
   }
 }
 
-void Link::ask_for_missing(NextHops& hops, Instant now) {
-  for (size_t i = 0; i < hops.size() && questions_.size() < kMostQuestions; ++i) {
-    if (!hops.is_missing(i)) continue;
-    if (interface_.neighbours().want(hops.hop(i).ip, now)) questions_.push_back({hops.hop(i).ip, {}, true});
-  }
+void Link::look_for(const IpAddress& ip, Instant now) {
+  if (questions_.size() < kMostQuestions && interface_.neighbours().want(ip, now)) questions_.push_back({ip, {}, true});
 }
 
 void Link::ask_again(Instant now) {

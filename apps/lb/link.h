@@ -33,7 +33,7 @@ class Link {
   Taken take_frame(Packet& packet, Instant now);
   Taken take_ip(Packet& packet, const net::EthernetHeader& ethernet, Instant now);
   void refresh(NextHops& hops, Instant now);
-  void ask_for_missing(NextHops& hops, Instant now);
+  void look_for(const IpAddress& ip, Instant now);
   void ask_again(Instant now);
   void announce_services();
 

@@ -225,7 +225,7 @@ TEST(Routing, DropsWhatItKnowsNoWayFor) {
   configuration.pools[0].backends[0].mac.reset();
   Balancer balancer(configuration);
   EXPECT_EQ(balancer.send4(short_packet(id_of(1))).verdict, kNextHopUnknown);
-  EXPECT_TRUE(balancer.router().next_hops().is_missing(0));
+  EXPECT_EQ(balancer.router().next_hops().find(0), nullptr);
   balancer.router().next_hops().learn(0, test::backend_mac(9));
   EXPECT_EQ(balancer.send4(short_packet(id_of(1))).to(), 9);
 }
