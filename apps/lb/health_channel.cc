@@ -17,7 +17,7 @@ bool HealthChannel::take(Bytes frame, const LinkFacts& link) {
   if (ip.destination != link.source4 && ip.destination != link.source6) return false;
   const Bytes udp = packet.subspan(ip.length, ip.payload_length);
   if (net::load_u16(udp.data() + 2) != kProbePort) return false;
-  const auto token = read_probe_answer(udp.subspan(net::kUdpHeader));
+  const auto token = read_probe_answer(udp.subspan(net::kUdpHeader), {ip.source, net::load_u16(udp.data())});
   return token && answers_.push(*token);
 }
 

@@ -25,7 +25,7 @@ class HealthChannel {
 
   // Whether a received frame answers a question; then it is done with.
   bool take(Bytes frame, const LinkFacts& link);
-  // Readies questions for write(): the link-layer addresses on their way are looked up, and so asked for.
+  // Readies questions for write(). One on whose way no link-layer address is known is not asked, as if it were lost.
   void step(Router& router, const RoutingSnapshot& snapshot);
   bool has_ready() const { return !ready_.empty(); }
   void write(Packet& packet, const RoutingSnapshot& snapshot) {

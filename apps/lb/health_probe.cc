@@ -1,6 +1,7 @@
 #include "apps/lb/health_probe.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "apps/lb/tunnel_headers.h"
@@ -14,21 +15,27 @@ namespace {
 constexpr uint8_t kReservedVersion[] = {0x5a, 0x6a, 0x7a, 0x8a};
 constexpr size_t kIdBytes = 8;
 
-// The destination connection ID of a question. Configuration 7: it says nothing to a balancer on the way.
-std::array<uint8_t, kIdBytes> destination_of(uint64_t token) {
-  const uint64_t mixed = token * 0x9e3779b97f4a7c15;
+// The destination connection ID of a question to `server`, by which its answer is known without remembering whom we
+// asked. Configuration 7: it says nothing to a balancer on the way.
+std::array<uint8_t, kIdBytes> destination_of(uint64_t token, const SocketAddress& server) {
+  uint64_t mixed = (token ^ server.port) * 0x9e3779b97f4a7c15;
+  for (size_t at = 0; at < server.ip.bytes.size(); at += sizeof mixed) {
+    uint64_t part;
+    std::memcpy(&part, server.ip.bytes.data() + at, sizeof part);
+    mixed = (std::rotl(mixed, 23) ^ part) * 0x9e3779b97f4a7c15;
+  }
   std::array<uint8_t, kIdBytes> id;
   std::memcpy(id.data(), &mixed, sizeof mixed);
   id[0] |= 0xe0;
   return id;
 }
 
-void write_payload(uint8_t* p, uint64_t token) {
+void write_payload(uint8_t* p, uint64_t token, const SocketAddress& server) {
   std::memset(p, 0, kProbeBytes);
   *p++ = 0xc0;
   p = std::ranges::copy(kReservedVersion, p).out;
   *p++ = kIdBytes;
-  p = std::ranges::copy(destination_of(token), p).out;
+  p = std::ranges::copy(destination_of(token, server), p).out;
   *p++ = kIdBytes;
   std::memcpy(p, &token, sizeof token);
 }
@@ -53,7 +60,7 @@ void write_probe(Packet& packet, const Probe& probe, const RoutingSnapshot& snap
   const LinkFacts& link = snapshot.link();
   packet.length = kProbeBytes;
   packet.ecn = Ecn::kNotEct;
-  write_payload(packet.data(), probe.token);
+  write_payload(packet.data(), probe.token, probe.to);
   net::UdpHeaders headers;
   headers.make({.local = probe.from, .remote = probe.to}, link.mac, to, link.vlan);
   headers.prepend(packet, net::ChecksumFilling::kSoftware);
@@ -67,7 +74,7 @@ void write_probe(Packet& packet, const Probe& probe, const RoutingSnapshot& snap
 }
 
 // RFC 9000 section 17.2.1: IDs change places; at least one version is offered, and not the one that was asked for.
-std::optional<uint64_t> read_probe_answer(Bytes payload) {
+std::optional<uint64_t> read_probe_answer(Bytes payload, const SocketAddress& server) {
   constexpr size_t kVersionsAt = 1 + 4 + 2 * (1 + kIdBytes);
   if (payload.size() < kVersionsAt + 4 || (payload.size() - kVersionsAt) % 4 != 0) return std::nullopt;
   if (!(payload[0] & flowsteer::kLongHeaderBit) || payload[5] != kIdBytes || payload[6 + kIdBytes] != kIdBytes)
@@ -76,7 +83,7 @@ std::optional<uint64_t> read_probe_answer(Bytes payload) {
   if (std::memcmp(payload.data() + 1, kNegotiation, sizeof kNegotiation) != 0) return std::nullopt;
   uint64_t token = 0;
   std::memcpy(&token, payload.data() + 6, sizeof token);
-  if (!std::ranges::equal(payload.subspan(7 + kIdBytes, kIdBytes), destination_of(token))) return std::nullopt;
+  if (!std::ranges::equal(payload.subspan(7 + kIdBytes, kIdBytes), destination_of(token, server))) return std::nullopt;
   for (size_t at = kVersionsAt; at < payload.size(); at += 4) {
     if (std::ranges::equal(payload.subspan(at, 4), kReservedVersion)) return std::nullopt;
   }

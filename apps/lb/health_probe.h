@@ -30,8 +30,9 @@ std::optional<Probe> probe_for(const RoutingSnapshot& snapshot, uint16_t slot, u
 // Makes an empty packet (offset kHeadroom) the frame that asks. to: the link-layer address of the next hop.
 void write_probe(Packet& packet, const Probe& probe, const RoutingSnapshot& snapshot, const net::MacAddress& to);
 
-// The token of the question that a UDP payload answers; empty where it is no version negotiation packet of the form
-// that such a question gets.
-std::optional<uint64_t> read_probe_answer(Bytes payload);
+// The token of the question that a UDP payload answers, which came from `server`; empty where it is no version
+// negotiation packet of the form that such a question gets, or where another address was asked: a client would not
+// take such an answer either.
+std::optional<uint64_t> read_probe_answer(Bytes payload, const SocketAddress& server);
 
 }  // namespace viaduct::lb

@@ -183,17 +183,36 @@ TEST(HealthProbe, IsAPacketThatAnyServerMustAnswer) {
 TEST(HealthProbe, KnowsTheAnswer) {
   const Asked it(Forwarding::kDirect);
   const Frame dcid = it.id(6), scid = it.id(15);
-  EXPECT_EQ(read_probe_answer(negotiation(scid, dcid, {0, 0, 0, 1})), it.probe.token);
-  EXPECT_EQ(read_probe_answer(negotiation(scid, dcid, {0x6b, 0x33, 0x43, 0xcf, 0, 0, 0, 1})), it.probe.token);
-  EXPECT_FALSE(read_probe_answer(negotiation(scid, dcid, {}))) << "no version";
-  EXPECT_FALSE(read_probe_answer(negotiation(scid, dcid, {0, 0, 0, 1, 0}))) << "half a version";
-  EXPECT_FALSE(read_probe_answer(negotiation(scid, dcid, {0, 0, 0, 1, 0x5a, 0x6a, 0x7a, 0x8a}))) << "the one asked for";
-  EXPECT_FALSE(read_probe_answer(negotiation(dcid, scid, {0, 0, 0, 1}))) << "IDs not swapped";
-  EXPECT_FALSE(read_probe_answer(negotiation(scid, scid, {0, 0, 0, 1}))) << "another ID";
-  EXPECT_FALSE(read_probe_answer(it.quic())) << "the question itself";
+  const auto read = [&](const Frame& answer) { return read_probe_answer(answer, it.probe.to); };
+  EXPECT_EQ(read(negotiation(scid, dcid, {0, 0, 0, 1})), it.probe.token);
+  EXPECT_EQ(read(negotiation(scid, dcid, {0x6b, 0x33, 0x43, 0xcf, 0, 0, 0, 1})), it.probe.token);
+  EXPECT_FALSE(read(negotiation(scid, dcid, {}))) << "no version";
+  EXPECT_FALSE(read(negotiation(scid, dcid, {0, 0, 0, 1, 0}))) << "half a version";
+  EXPECT_FALSE(read(negotiation(scid, dcid, {0, 0, 0, 1, 0x5a, 0x6a, 0x7a, 0x8a}))) << "the one asked for";
+  EXPECT_FALSE(read(negotiation(dcid, scid, {0, 0, 0, 1}))) << "IDs not swapped";
+  EXPECT_FALSE(read(negotiation(scid, scid, {0, 0, 0, 1}))) << "another ID";
+  EXPECT_FALSE(read(it.quic())) << "the question itself";
   const Frame answer = negotiation(scid, dcid, {0, 0, 0, 1});
   for (size_t length = 0; length < answer.size(); ++length)
-    EXPECT_FALSE(read_probe_answer(Bytes(answer).first(length))) << length;
+    EXPECT_FALSE(read_probe_answer(Bytes(answer).first(length), it.probe.to)) << length;
+}
+
+// As a server behind direct return answers that is not bound to the service's address: no client would take that.
+TEST(HealthProbe, TakesAnAnswerOfTheAddressThatWasAskedAlone) {
+  for (const auto& [from, is_taken] : {std::pair{test::kVip4, true}, std::pair{"10.0.0.2", false}}) {
+    const Asked it(Forwarding::kDirect);
+    const auto answer = [&](uint16_t port) {
+      return FrameBuilder()
+          .eth(test::kOurMac, test::backend_mac(2))
+          .ipv4(from, test::kOurs4)
+          .udp(port, kProbePort)
+          .payload(negotiation(it.id(15), it.id(6), {0, 0, 0, 1}))
+          .build();
+    };
+    HealthChannel channel;
+    EXPECT_EQ(channel.take(answer(443), it.snapshot->link()), is_taken) << from;
+    EXPECT_FALSE(channel.take(answer(444), it.snapshot->link())) << "another port of " << from;
+  }
 }
 
 // --- together ---
