@@ -1,6 +1,8 @@
 // Where a worker's time goes: cycles of each stage of its loop, for telemetry in production.
 #pragma once
 
+#include <sys/resource.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +26,7 @@ enum class Stage : uint8_t {
   kSeal,         // AEAD and header masks of packets to send
   kSend,         // the port: frames out
   kIdle,         // rounds that moved nothing, and sleep
-  kStolen,       // the CPU was with somebody else: no stage takes as long as that
+  kStolen,       // the CPU was with somebody else
 };
 inline constexpr size_t kStages = static_cast<size_t>(Stage::kStolen) + 1;
 
@@ -35,13 +37,15 @@ inline constexpr std::array<std::string_view, kStages> kStageNames = {
 // Reads the time-stamp counter once per stage and burst, never per packet. One worker's, but for cycles() and total().
 class StageMeter {
  public:
-  using ReadCycles = uint64_t (*)();
-  // Cycles: between half a millisecond and a whole one. A burst's longest stage takes a tenth of it, a scheduler's
-  // slice several times as long.
+  using ReadCounter = uint64_t (*)();
+  // Cycles: between half a millisecond and a whole one. A scheduler's slice takes several times as long, and of our own
+  // work a burst of handshakes alone. So a stage that took longer was stolen where the kernel says that it took the
+  // CPU away meanwhile.
   static constexpr uint64_t kLongest = 2'000'000;
 
-  // read: a test's own counter; null: the CPU's.
-  explicit StageMeter(ReadCycles read = nullptr) : read_(read), since_(now()) {}
+  // A test's own counters; null: the CPU's, and the kernel's of the calling thread.
+  explicit StageMeter(ReadCounter read_cycles = nullptr, ReadCounter read_preemptions = nullptr)
+      : read_cycles_(read_cycles), read_preemptions_(read_preemptions), since_(now()) {}
 
   // What follows belongs to `stage`.
   void enter(Stage stage) {
@@ -70,16 +74,26 @@ class StageMeter {
 
  private:
   static constexpr size_t index_of(Stage stage) { return static_cast<size_t>(stage); }
-  uint64_t now() const { return read_ ? read_() : __builtin_ia32_rdtsc(); }
+  uint64_t now() const { return read_cycles_ ? read_cycles_() : __builtin_ia32_rdtsc(); }
+  // True where the CPU was taken away since the last time that this was asked.
+  bool was_preempted() {
+    rusage usage{};
+    if (!read_preemptions_) getrusage(RUSAGE_THREAD, &usage);
+    const uint64_t before = preemptions_;
+    preemptions_ = read_preemptions_ ? read_preemptions_() : static_cast<uint64_t>(usage.ru_nivcsw);
+    return preemptions_ != before;
+  }
   void book() {
     const uint64_t at = now();
     const uint64_t passed = at - since_;
-    const bool is_stolen = passed > kLongest && current_ != Stage::kIdle;
+    const bool is_stolen = passed > kLongest && current_ != Stage::kIdle && was_preempted();
     round_[index_of(is_stolen ? Stage::kStolen : current_)] += passed;
     since_ = at;
   }
 
-  ReadCycles read_;
+  ReadCounter read_cycles_;
+  ReadCounter read_preemptions_;
+  uint64_t preemptions_ = 0;
   uint64_t since_;
   Stage current_ = Stage::kReceive;
   std::array<uint64_t, kStages> round_{};

@@ -14,7 +14,14 @@ namespace {
 uint64_t counter = 0;
 uint64_t read_counter() { return counter; }
 
+uint64_t preemptions = 0;
+uint64_t read_preemptions() { return preemptions; }
+
 void spend(uint64_t cycles) { counter += cycles; }
+void spend_preempted(uint64_t cycles) {
+  counter += cycles;
+  ++preemptions;
+}
 
 TEST(StageMeter, BooksWhatPassesBetweenStages) {
   StageMeter meter(&read_counter);
@@ -58,23 +65,36 @@ TEST(StageMeter, TheNextRoundBeginsWithReceiving) {
   EXPECT_EQ(meter.cycles(Stage::kReceive), 9u);
 }
 
-TEST(StageMeter, WhatNoStageCanTakeWasSomebodyElses) {
-  StageMeter meter(&read_counter);
+TEST(StageMeter, WhatTookLongWhileTheCpuWasTakenAwayWasSomebodyElses) {
+  StageMeter meter(&read_counter, &read_preemptions);
   meter.enter(Stage::kSeal);
-  spend(StageMeter::kLongest);
+  spend_preempted(StageMeter::kLongest);
   meter.enter(Stage::kSend);
-  spend(StageMeter::kLongest + 1);
+  spend_preempted(StageMeter::kLongest + 1);
   meter.end_round(true);
   EXPECT_EQ(meter.cycles(Stage::kSeal), StageMeter::kLongest);
   EXPECT_EQ(meter.cycles(Stage::kStolen), StageMeter::kLongest + 1);
   EXPECT_EQ(meter.busy(), StageMeter::kLongest);
-  spend(StageMeter::kLongest + 5);
+  spend_preempted(StageMeter::kLongest + 5);
   meter.end_round(false);
   EXPECT_EQ(meter.cycles(Stage::kStolen), 2 * StageMeter::kLongest + 6) << "nor was it idle then";
   meter.enter(Stage::kIdle);
-  spend(StageMeter::kLongest + 7);
+  spend_preempted(StageMeter::kLongest + 7);
   meter.end_round(false);
   EXPECT_EQ(meter.cycles(Stage::kIdle), StageMeter::kLongest + 7) << "sleep may be long";
+}
+
+// Several handshakes in one burst.
+TEST(StageMeter, WorkOfOurOwnMayTakeLong) {
+  StageMeter meter(&read_counter, &read_preemptions);
+  meter.enter(Stage::kTls);
+  spend_preempted(StageMeter::kLongest + 1);
+  meter.end_round(true);
+  meter.enter(Stage::kTls);
+  spend(10 * StageMeter::kLongest);
+  meter.end_round(true);
+  EXPECT_EQ(meter.cycles(Stage::kTls), 10 * StageMeter::kLongest);
+  EXPECT_EQ(meter.cycles(Stage::kStolen), StageMeter::kLongest + 1);
 }
 
 // Its steps take 50 cycles; it has work in them as often as it is told, and sleep on the port takes 1,000.
