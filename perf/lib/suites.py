@@ -27,7 +27,7 @@ class Runner:
     def crypto(self, part):
         """Nanoseconds of every case of a part of bench-crypto, on the server's core."""
         with tempfile.NamedTemporaryFile(suffix=".json") as file:
-            subprocess.run(["taskset", "-c", str(SERVER_CPU), str(self.binaries.crypto), "--turns", "3", "--json", file.name, part],
+            subprocess.run(["taskset", "-c", str(SERVER_CPU), str(self.binaries.crypto), "--turns", "10", "--json", file.name, part],
                            check=True, capture_output=True)
             found = json.loads(Path(file.name).read_text())["rows"]
         return {r["case"]: r["median"] for r in found if r["unit"] == "ns"}
