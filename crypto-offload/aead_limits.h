@@ -33,6 +33,8 @@ class AeadLimits {
   explicit AeadLimits(Aead aead) : AeadLimits(confidentiality_limit(aead), integrity_limit(aead)) {}
   AeadLimits(uint64_t seal_limit, uint64_t failure_limit) : seal_limit_(seal_limit), failure_limit_(failure_limit) {}
 
+  // Whether the key may seal another packet.
+  bool may_seal() const { return sealed_ < seal_limit_; }
   // A packet was sealed. An update is asked for while an eighth of the limit is left, so that a peer that is slow to
   // acknowledge (section 6.1 lets no update follow another before) doesn't cost the connection.
   KeyAction sealed() {

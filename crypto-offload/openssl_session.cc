@@ -55,8 +55,14 @@ struct OpensslSession::Callbacks {
   static int parameters(SSL*, const unsigned char* bytes, size_t size, void* session) {
     return static_cast<OpensslSession*>(session)->transport_parameters({bytes, size});
   }
+  // Of what TLS refuses, QUIC has its own error for two things: a ticket for another amount of early data, and bytes
+  // behind the last message of a level.
+  // meets RFC 9001 4.1.3-3 4.6.1-2
   static int alert(SSL*, unsigned char alert, void* session) {
-    static_cast<OpensslSession*>(session)->fail(alert);
+    auto& self = *static_cast<OpensslSession*>(session);
+    const int reason = ERR_GET_REASON(ERR_peek_last_error());
+    const bool is_quics = reason == SSL_R_INVALID_MAX_EARLY_DATA || reason == SSL_R_NOT_ON_RECORD_BOUNDARY;
+    is_quics ? self.violate() : self.fail(alert);
     return 1;
   }
 
@@ -110,8 +116,10 @@ void OpensslSession::start() {
 void OpensslSession::provide(EncryptionLevel level, Bytes bytes) {
   if (failed_ || bytes.empty()) return;
   if (entries_.empty()) arena_.clear();
-  // A client has nothing to say after its Finished, and nothing may come at a level that was left behind.
-  if (!ssl_ || level != read_level_) return fail(SSL_AD_UNEXPECTED_MESSAGE);
+  // A client has nothing to say after its Finished.
+  if (!ssl_) return fail(SSL_AD_UNEXPECTED_MESSAGE);
+  // meets RFC 9001 4.1.3-2
+  if (level != read_level_) return violate();
   input_.insert(input_.end(), bytes.begin(), bytes.end());
   advance();
 }
@@ -133,6 +141,7 @@ bool OpensslSession::poll(TlsMessage& message) {
   return true;
 }
 
+// meets RFC 9001 4.6.1-1 8.3-1
 void OpensslSession::enable_early_data() { SSL_set_quic_tls_early_data_enabled(ssl_.get(), 1); }
 
 // A ticket is, in our encoding: the size of the server's transport parameters (2 octets), those, OpenSSL's session.
@@ -199,7 +208,8 @@ int OpensslSession::secret(EncryptionLevel level, Direction direction, Bytes sec
     if (direction == Direction::kWrite) {
       write_level_ = level;
     } else {
-      if (!input_.empty()) return fail(SSL_AD_UNEXPECTED_MESSAGE), 0;
+      // meets RFC 9001 4.1.3-3
+      if (!input_.empty()) return violate(), 0;
       read_level_ = level;
     }
   }
@@ -253,7 +263,7 @@ void OpensslSession::complete() {
   if (early_data_ && SSL_get_early_data_status(ssl_.get()) != SSL_EARLY_DATA_ACCEPTED) {
     push(TlsMessage::Type::kEarlyDataRejected);
   }
-  push(TlsMessage::Type::kComplete, chosen_alpn(ssl_.get()));
+  push(TlsMessage::Type::kComplete, chosen_alpn(ssl_.get())).message.is_resumed = SSL_session_reused(ssl_.get()) == 1;
   // meets RFC 9001 4.4-2
   if (role_ == TlsRole::kServer) ssl_.reset();  // the tickets are among the messages by now
 }
@@ -262,6 +272,12 @@ void OpensslSession::fail(uint8_t alert) {
   if (failed_) return;
   failed_ = true;
   push(TlsMessage::Type::kAlert).message.alert = alert;
+}
+
+void OpensslSession::violate() {
+  if (failed_) return;
+  failed_ = true;
+  push(TlsMessage::Type::kProtocolViolation);
 }
 
 OpensslSession::Entry& OpensslSession::push(TlsMessage::Type type, Bytes bytes) {

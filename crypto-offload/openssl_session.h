@@ -64,6 +64,7 @@ class OpensslSession final : public TlsSession {
 
   void advance();
   void complete();
+  void violate();
   Entry& push(TlsMessage::Type type, Bytes bytes = {});
   bool peer_is_acceptable();
 

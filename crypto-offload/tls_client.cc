@@ -54,6 +54,7 @@ std::unique_ptr<TlsSession> OpensslClient::connect(const std::string& server_nam
     if (SSL_set1_host(ssl.get(), server_name.c_str()) != 1) return nullptr;
   }
   auto made = std::make_unique<OpensslSession>(std::move(ssl), TlsRole::kClient, transport_parameters);
+  // meets RFC 9001 5.6-1
   made->resume(session, early_data_);
   return made;
 }

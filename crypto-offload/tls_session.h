@@ -29,7 +29,8 @@ struct TlsMessage {
     kTransportParameters,  // bytes: the peer's, encoded; unauthenticated until kComplete. At kEarlyData, before all
                            // others: a client's, remembered from the session that it resumes with 0-RTT
     kAlert,                // alert: close with CRYPTO_ERROR 0x100 + alert (RFC 9001 section 4.8)
-    kComplete,             // the handshake is complete (section 4.1.1); bytes: the ALPN chosen, never empty
+    kProtocolViolation,    // the peer breaks a rule of QUIC's for TLS: close with that (sections 4.1.3 and 4.6.1)
+    kComplete,             // the handshake is complete (section 4.1.1); bytes: the ALPN chosen, never empty; is_resumed
     kTicket,               // client: bytes: a session to resume, in an encoding of the session's own
     kEarlyDataRejected,    // client: 0-RTT was refused; comes before kComplete
   };
@@ -39,6 +40,7 @@ struct TlsMessage {
   Aead aead = Aead::kAes128Gcm;
   uint8_t hash_size = 32;  // 32: SHA-256; 48: SHA-384
   uint8_t alert = 0;
+  bool is_resumed = false;
   Bytes bytes;
 };
 

@@ -34,7 +34,7 @@ struct OpenedToken {
 // a clock open each other's tokens without exchanging keys. A key is used for `key_life`; no token lives longer. A
 // clock that is up to one key_life ahead or behind still opens. A NEW_TOKEN token is good once at each sealer, which
 // remembers kRemembered of them and takes those beyond for used. One thread.
-// meets RFC 9000 8.1.1-1 8.1.3-3 8.1.3-5 8.1.4-1 8.1.4-2 8.1.4-3 8.1.4-4
+// meets RFC 9000 8.1.1-1 8.1.3-3 8.1.3-5 8.1.4-1 8.1.4-2 8.1.4-3 8.1.4-4 8.1.4-6 8.1.4-8
 class TokenSealer {
  public:
   static constexpr size_t kSecretSize = 32;

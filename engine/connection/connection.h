@@ -16,8 +16,10 @@
 #include "base/spsc_ring.h"
 #include "base/timing_wheel.h"
 #include "engine/app_channel.h"
+#include "engine/connection/connection_types.h"
 #include "engine/connection/datagram_queue.h"
 #include "engine/connection/handshake.h"
+#include "engine/connection/late_messages.h"
 #include "engine/connection/local_ids.h"
 #include "engine/connection/mtu_search.h"
 #include "engine/connection/packet_keys.h"
@@ -35,7 +37,6 @@
 
 namespace viaduct::quic {
 
-class ServerMemory;
 class Shard;
 struct DatagramPlan;
 struct PacketPart;
@@ -43,53 +44,6 @@ struct PacketPart;
 struct ConnectionsToSend;
 struct ConnectionsToTell;
 struct ConnectionsInTls;
-
-// A packet whose protection was removed.
-struct OpenedPacket {
-  PacketType type = PacketType::kOneRtt;
-  uint8_t first_octet = 0;  // without its mask
-  uint64_t number = 0;
-  Bytes payload;
-  Bytes dcid;
-  Packet* datagram = nullptr;
-};
-
-// What became of the packets of one datagram.
-struct DatagramOutcome {
-  bool processed = false;
-  bool duplicate = false;
-  bool undecryptable = false;
-  bool without_keys = false;
-  bool deferred = false;
-  bool malformed = false;
-  bool no_room = false;
-  bool failed = false;  // it closed the connection
-  bool closing = false;
-  bool wrong_path = false;
-};
-
-// How a connection came to its end.
-struct CloseReason {
-  uint64_t error = 0;
-  bool application = false;
-  uint64_t frame_type = 0;
-  std::string_view reason = {};
-};
-
-// How a connection begins.
-struct ConnectionStart {
-  Role role = Role::kServer;
-  uint32_t version = kVersion1;
-  Path path;
-  ConnectionId local_id;
-  ConnectionId original_dcid;      // of the client's very first Initial
-  ConnectionId initial_dcid;       // of its first after a Retry, if there was one: Initial keys are made from it
-  ConnectionId remote_id;          // the client's SCID; for a client the original DCID, until the server chose its own
-  std::string server_name = {};    // client
-  uint64_t cookie = 0;             // client
-  ServerMemory* memory = nullptr;  // client
-  bool address_is_proved = false;  // server: a token says so
-};
 
 // The first members are what every packet touches. Made and destroyed by its shard; it never outlives it.
 class Connection final : public ListNode<ConnectionsToSend>,
@@ -210,6 +164,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void begin_early_data(const crypto::TlsMessage& message, Instant now);
   void on_early_data_rejected(Instant now);
   TransportError settle_early_data();
+  void expect_end_of_early_data(Instant now);
   void keep_ticket(const crypto::TlsMessage& message);
 
   // connection_frames.cc
@@ -222,7 +177,9 @@ class Connection final : public ListNode<ConnectionsToSend>,
   FrameOutcome apply(const Frame& frame, const OpenedPacket& packet, PacketSpace space, Instant now);
   FrameOutcome apply_stream_frame(const Frame& frame);
   TransportError apply_ack(const AckFrame& frame, PacketSpace space, Instant now);
+  void count_ecn();
   FrameOutcome apply_crypto(const CryptoFrame& frame, PacketSpace space);
+  FrameOutcome apply_late_crypto(const CryptoFrame& frame);
   TransportError apply_ack_frequency(const AckFrequencyFrame& frame);
   TransportError apply_new_connection_id(const NewConnectionIdFrame& frame);
   TransportError apply_retire_connection_id(const RetireConnectionIdFrame& frame, const OpenedPacket& packet);
@@ -230,6 +187,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void apply_peer_close(const ConnectionCloseFrame& frame, Instant now);
 
   // connection_handshake.cc
+  void provide_to_tls(PacketSpace space, Instant now);
   void on_tls_message(const crypto::TlsMessage& message, Instant now);
   void install_secret(const crypto::TlsMessage& message, Instant now);
   void on_handshake_complete(Instant now);
@@ -251,7 +209,9 @@ class Connection final : public ListNode<ConnectionsToSend>,
   bool is_servers(const SocketAddress& address) const;
   TransportError keep_preferred_id();
   void try_preferred_address(Instant now);
+  void try_own_address(const Packet& datagram, Instant now);
   void go_over(Instant now);
+  void leave_path(const PathState& path, Instant now);
   void on_candidate_timer(Instant now);
   bool prepare_preferred_address();
   void offer_preferred_address(TransportParameters& own) const;
@@ -262,11 +222,20 @@ class Connection final : public ListNode<ConnectionsToSend>,
 
   // connection_paths.cc
   static bool is_same(const Path& one, const Path& other);
+  PathState* known_path(const Path& path);
+  Duration path_patience() const;
   void follow_peer(const OpenedPacket& packet, Instant now);
   void migrate(const OpenedPacket& packet, Instant now);
   void on_path_response(const PathData& data, Instant now);
   void on_path_timer(Instant now);
   void abandon_path(Instant now);
+  void take_id_of(PathState& path);
+  std::optional<uint64_t> id_for(const Path& path);
+  const ConnectionId* id_on(PathState& path);
+  const ConnectionId* id_for_response(const PathResponses::Response& response, PathState& path);
+  void release_id(uint64_t remote_id);
+  void keep_as_fallback(const PathState& path);
+  void drop_fallback();
   bool build_path_packet(Packet& packet, SealBatch& batch, Instant now);
   bool build_challenge(PathState& path, Packet& packet, SealBatch& batch, Instant now);
   bool build_response(Packet& packet, SealBatch& batch, Instant now);
@@ -322,7 +291,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
 
   // connection_trace.cc; all but the first only where trace_ is not 0
   void trace_started(Instant now);
-  void trace(TraceEvent event, Instant now);
+  void trace(const TraceEvent& event, Instant now);
   void trace_parameters(const TransportParameters& peer, Instant now);
   void trace_sent(const PacketPart& part, Instant now);
   void trace_frame(const Frame& frame, Instant now);
@@ -362,6 +331,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   DatagramQueue datagrams_;
   Recovery recovery_;
   SkipPolicy skips_;
+  EcnValidation::State ecn_counted_ = EcnValidation::State::kTesting;
   uint64_t trace_ = 0;  // the number that its log knows it by; 0: it is not watched
   Instant trace_time_;  // of the last acknowledgement or timeout, which losses come from
 
@@ -394,11 +364,12 @@ class Connection final : public ListNode<ConnectionsToSend>,
   ConnectionId initial_dcid_;         // what Initial keys are made from; a server's index knows it
   ConnectionId registered_token_;     // what the shard knows our peer's stateless reset by; empty for none
   ConnectionId last_dcid_;            // which of ours the peer used last
-  PathState fallback_;                // the last validated path, while the active one is not
+  // Server: the last validated path, while the active one is not. Client: the one it left, for a while.
+  PathState fallback_;
   bool has_fallback_ = false;
-  ConnectionId fallback_id_;  // of the peer, for what is still sent there
-  PathState candidate_;       // client: where it may go over to
+  PathState candidate_;  // where we may go over to: a client that moves, a server to its preferred address
   bool has_candidate_ = false;
+  ProbedPath probed_;
   bool peer_disables_migration_ = false;
   SocketAddress server_address_;  // client: of the handshake
   PathResponses responses_;
@@ -428,6 +399,8 @@ class Connection final : public ListNode<ConnectionsToSend>,
   // --- client: what its next connection to the server needs ---
   const std::string server_name_;
   ServerMemory* const memory_;
+
+  LateMessages late_messages_;
 
   Handle handshake_handle_;
   Handshake* handshake_ = nullptr;  // null once it is over

@@ -13,7 +13,8 @@ void Connection::remember_parameters(const TransportParameters& server) {
   handshake_->remembered = remembered_parameters(server);
 }
 
-// TLS has keys for it: a client may use them, a server has accepted.
+// TLS has keys for it: a client may use them, a server has accepted. Where it has not, its packets stay unread.
+// meets RFC 9001 4.6.2-1
 void Connection::begin_early_data(const TlsMessage& message, Instant now) {
   if (role_ == Role::kServer) {
     // The parameters are the ClientHello's, which the session's key has made authentic.
@@ -23,7 +24,9 @@ void Connection::begin_early_data(const TlsMessage& message, Instant now) {
   } else {
     if (!handshake_->remembered) return;
     // meets RFC 9000 7.4.1-9
+    // meets RFC 9221 3-5
     streams_.set_peer_limits(*handshake_->remembered);
+    datagrams_.peer_limit = handshake_->remembered->max_datagram_frame_size;
     shard_.stats.early_data_offered.add();
   }
   handshake_->early.install(message.direction, crypto::derive_keys(original_version_, message.aead, message.bytes),
@@ -47,12 +50,19 @@ TransportError Connection::settle_early_data() {
   completed_event_ = true;
   if (role_ == Role::kServer) return {};
   // meets RFC 9001 5.6-6
-  // meets RFC 9000 7.4.1-3
+  // meets RFC 9000 7.4.1-3 17.2.3-3
   handshake_->early.discard();
   const bool is_broken = handshake_->remembered && !are_kept(*handshake_->remembered, *handshake_->peer_parameters);
   if (is_broken) return {ErrorCode::kProtocolViolation, 0, "0-RTT accepted with lower limits"};
   early_taken_ = handshake_->remembered.has_value();
   return {};
+}
+
+// Server: a 1-RTT packet came, so that the client sends no more 0-RTT; some of it may have been overtaken.
+// meets RFC 9001 4.9.3-2
+void Connection::expect_end_of_early_data(Instant now) {
+  if (!handshake_ || !handshake_->early.can_read() || !handshake_->early_until.is_never()) return;
+  handshake_->early_until = now + recovery_.probe_timeout(PacketSpace::kApplication) * 3;
 }
 
 // A ticket comes after the handshake; TLS stays for it, though not for ever.

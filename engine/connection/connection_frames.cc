@@ -56,7 +56,10 @@ FrameOutcome Connection::apply(const Frame& frame, const OpenedPacket& packet, P
       return apply_retire_connection_id(frame.retire_connection_id, packet);
     case FrameType::kPathChallenge:
       // meets RFC 9000 8.2.2-1 8.2.2-7 19.17-1 8.2.1-6
-      responses_.add({packet.datagram->path, frame.path_challenge.data, packet.datagram->length});
+      responses_.add({.path = packet.datagram->path,
+                      .data = frame.path_challenge.data,
+                      .challenge_size = packet.datagram->length,
+                      .by_known_id = equal(packet.dcid, last_dcid_.bytes())});
       return {};
     case FrameType::kPathResponse:
       on_path_response(frame.path_response.data, now);
@@ -125,6 +128,7 @@ TransportError Connection::apply_ack(const AckFrame& frame, PacketSpace space, I
   trace_time_ = now;
   const auto error = recovery_.on_ack(space, report, now, *this);
   tell_stream_acked();
+  count_ecn();
   if (trace_) trace_metrics(now);
   if (error) shard_.stats.acks_refused.add();
   // RFC 9001 section 4.1.2 lets a client take this for a HANDSHAKE_DONE that was lost, and so probe with 1-RTT packets.
@@ -137,17 +141,30 @@ TransportError Connection::apply_ack(const AckFrame& frame, PacketSpace space, I
   return error;
 }
 
+// What became of our marks, where an acknowledgement has changed it.
+void Connection::count_ecn() {
+  const EcnValidation::State state = recovery_.ecn().state();
+  if (state == ecn_counted_) return;
+  ecn_counted_ = state;
+  if (state == EcnValidation::State::kCapable) shard_.stats.ecn_validated.add();
+  if (state == EcnValidation::State::kFailed) shard_.stats.ecn_failed.add();
+}
+
 // meets RFC 9000 7.5-3
 FrameOutcome Connection::apply_crypto(const CryptoFrame& frame, PacketSpace space) {
-  if (!handshake_) {
-    // A server hears no more TLS after the handshake (RFC 9001 sections 4.4 and 6); what it sends late, such as
-    // tickets, a client may leave.
-    if (role_ == Role::kServer) return TransportError{crypto_error(10), 0x06, "CRYPTO after the handshake"};
-    return {};
-  }
+  if (!handshake_) return apply_late_crypto(frame);
   FrameOutcome outcome = handshake_->stream(space).on_frame(frame);
   shard_.want_tls(*this);
   return outcome;
+}
+
+// A server hears no more TLS after the handshake (RFC 9001 sections 4.4 and 6). Tickets that come late a client leaves.
+FrameOutcome Connection::apply_late_crypto(const CryptoFrame& frame) {
+  if (role_ == Role::kServer) return TransportError{crypto_error(10), 0x06, "CRYPTO after the handshake"};
+  if (late_messages_.is_stopped() || frame.offset + frame.data.size() <= late_messages_.taken()) return {};
+  // What came too early is not acknowledged, and so comes again.
+  if (frame.offset > late_messages_.taken()) return FrameOutcome::lacks_room();
+  return late_messages_.take(frame.data.subspan(late_messages_.taken() - frame.offset));
 }
 
 // draft-ietf-quic-ack-frequency section 4.
@@ -170,6 +187,7 @@ TransportError Connection::apply_new_connection_id(const NewConnectionIdFrame& f
   if (auto error = remote_ids_.on_new_id(frame.sequence, frame.retire_prior_to, frame.id.bytes(), frame.token)) {
     return error;
   }
+  active_.remote_id = remote_ids_.current_sequence();
   update_reset_token();
   return {};
 }

@@ -78,9 +78,7 @@ bool Connection::run_tls(Instant now) {
   TlsMessage message;
   for (const PacketSpace space : kAllPacketSpaces) {
     if (!handshake_) break;
-    handshake_->stream(space).deliver([&](Bytes bytes) {
-      if (handshake_ && handshake_->tls) handshake_->tls->provide(level_of(space), bytes);
-    });
+    provide_to_tls(space, now);
     while (handshake_ && handshake_->tls && state_ == State::kOpen && handshake_->tls->poll(message)) {
       on_tls_message(message, now);
     }
@@ -88,6 +86,15 @@ bool Connection::run_tls(Instant now) {
   if (state_ == State::kOpen) receive_deferred(now);
   drop_handshake_state();
   return false;
+}
+
+void Connection::provide_to_tls(PacketSpace space, Instant now) {
+  const bool is_late = role_ == Role::kClient && space == PacketSpace::kApplication;
+  handshake_->stream(space).deliver([&](Bytes bytes) {
+    if (state_ != State::kOpen) return;
+    if (const auto error = is_late ? late_messages_.take(bytes) : TransportError{}) return close(error, now);
+    handshake_->tls->provide(level_of(space), bytes);
+  });
 }
 
 void Connection::on_tls_message(const TlsMessage& message, Instant now) {
@@ -118,7 +125,12 @@ void Connection::on_tls_message(const TlsMessage& message, Instant now) {
       // meets RFC 9001 4.8-1
       close({crypto_error(message.alert), 0, "TLS alert"}, now);
       break;
+    case TlsMessage::Type::kProtocolViolation:
+      close({ErrorCode::kProtocolViolation, static_cast<uint64_t>(FrameType::kCrypto), "TLS against QUIC's rules"},
+            now);
+      break;
     case TlsMessage::Type::kComplete:
+      if (message.is_resumed) shard_.stats.handshakes_resumed.add();
       on_handshake_complete(now);
       break;
     case TlsMessage::Type::kTicket:
@@ -133,6 +145,11 @@ void Connection::on_tls_message(const TlsMessage& message, Instant now) {
 void Connection::install_secret(const TlsMessage& message, Instant now) {
   crypto::PacketProtector& protector = shard_.services.protector;
   if (message.level == EncryptionLevel::kEarlyData) return begin_early_data(message, now);
+  if (message.direction == Direction::kRead) {
+    // The level that these keys follow.
+    const auto before = message.level == EncryptionLevel::kHandshake ? PacketSpace::kInitial : PacketSpace::kHandshake;
+    if (auto error = handshake_->stream(before).end_receiving()) return close(error, now);
+  }
   if (message.level == EncryptionLevel::kHandshake) {
     handshake_->handshake.install(message.direction, crypto::derive_keys(version_, message.aead, message.bytes),
                                   protector);
@@ -162,6 +179,7 @@ void Connection::on_handshake_complete(Instant now) {
   // RFC 9001 section 4.1.2: complete at the server is confirmed.
   if (role_ == Role::kServer) {
     handshake_done_due_ = true;
+    // meets RFC 9000 19.7-3
     token_due_ = shard_.config.new_token_life > Duration();
     confirm_handshake(now);
   }
@@ -248,7 +266,9 @@ void Connection::drop_handshake_state() {
   if (!handshake_ || !handshake_confirmed_ || handshake_->deferred_count > 0) return;
   if (!ticket_deadline_.is_never()) return;
   handshake_->tls.reset();
-  if (!handshake_->stream(PacketSpace::kApplication).is_all_acked()) return;
+  const CryptoStream& late = handshake_->stream(PacketSpace::kApplication);
+  if (!late.is_all_acked()) return;
+  if (late.has_gap()) late_messages_.stop();
   shard_.handshakes.release(handshake_handle_);
   handshake_ = nullptr;
 }

@@ -12,9 +12,13 @@ bool Connection::move_to(const Path& path, Instant now) {
   const bool is_forbidden = peer_disables_migration_ && path.remote == server_address_;
   // Section 9.5: a path of its own has a connection ID of its own.
   if (!is_ready || is_forbidden || !remote_ids_.has_fresh()) return false;
-  candidate_ = {.path = path, .is_trusted = true, .challenge_due = true};
-  const Duration initial = kInitialRtt * 3;
-  candidate_.give_up_at = now + std::max(recovery_.probe_timeout(PacketSpace::kApplication), initial) * 3;
+  // One path at a time, so that a preferred address is tried before any move (section 9.6.3).
+  // meets RFC 9000 9.6.3-2
+  candidate_ = {.path = path,
+                .is_trusted = true,
+                .remote_id = *remote_ids_.reserve(),
+                .challenge_due = true,
+                .give_up_at = now + path_patience()};
   has_candidate_ = true;
   want_send();
   return true;
@@ -41,28 +45,58 @@ void Connection::try_preferred_address(Instant now) {
   if (address.port != 0) move_to({active_.path.local, address}, now);
 }
 
+// Server: the client has come to another address of ours, as we had asked it to. What is more than a probe goes from
+// the old one until the client has answered from there, so that nobody can lead us there in its name (section 9.6.2).
+// meets RFC 9000 9.6.2-2 9.6.2-3 9.6.3-3
+void Connection::try_own_address(const Packet& datagram, Instant now) {
+  if (has_candidate_ && is_same(datagram.path, candidate_.path)) return;
+  const auto id = id_for(datagram.path);
+  if (!id) return;
+  const uint64_t given_up = has_candidate_ ? candidate_.remote_id : *id;
+  candidate_ = {.path = datagram.path,
+                .received = datagram.length,
+                .remote_id = *id,
+                .challenge_due = true,
+                .give_up_at = now + path_patience()};
+  has_candidate_ = true;
+  release_id(given_up);
+}
+
 // meets RFC 9000 9.5-1 9.6.1-3 9.6.2-1
 void Connection::go_over(Instant now) {
-  const Path from = active_.path;
+  const PathState left = active_;
+  const Path& from = left.path;
   has_candidate_ = false;
-  if (!remote_ids_.use_fresh()) return;
-  update_reset_token();
   active_ = candidate_;
   active_.on_validated();
+  take_id_of(active_);
+  leave_path(left, now);
+  check_amplification_limit(now);
   shard_.stats.paths_changed.add();
   // Section 9.4: the same hosts by other ports are the same path.
   if (from.local.ip != active_.path.local.ip || from.remote.ip != active_.path.remote.ip) {
     recovery_.on_path_change(now);
     restart_mtu_discovery();
   }
-  ping_due_ = true;  // the server follows what is more than a probe
+  ping_due_ |= role_ == Role::kClient;  // the server follows what is more than a probe
   want_send();
+}
+
+// A server asks at the address that its client left whether it did (section 9.3.3); for that the path keeps its ID.
+void Connection::leave_path(const PathState& path, Instant now) {
+  if (role_ == Role::kServer) {
+    drop_fallback();
+    return release_id(path.remote_id);
+  }
+  keep_as_fallback(path);
+  fallback_.give_up_at = now + path_patience();
 }
 
 void Connection::on_candidate_timer(Instant now) {
   if (!has_candidate_) return;
   if (now >= candidate_.give_up_at) {
     has_candidate_ = false;
+    release_id(candidate_.remote_id);
     shard_.stats.path_validations_failed.add();
   } else if (now >= candidate_.retry_at) {
     candidate_.retry_at = Instant::never();
@@ -70,6 +104,7 @@ void Connection::on_candidate_timer(Instant now) {
   }
 }
 
+// meets RFC 9000 18.2-5
 // A server that prefers another address says so with an ID to be used there (RFC 9000 section 5.1.1).
 bool Connection::prepare_preferred_address() {
   const EndpointConfig& config = shard_.config;

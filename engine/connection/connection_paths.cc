@@ -12,6 +12,18 @@ bool Connection::is_same(const Path& one, const Path& other) {
   return one.remote == other.remote && (is_open || one.local == other.local);
 }
 
+PathState* Connection::known_path(const Path& path) {
+  if (is_same(path, active_.path)) return &active_;
+  if (has_fallback_ && is_same(path, fallback_.path)) return &fallback_;
+  return has_candidate_ && is_same(path, candidate_.path) ? &candidate_ : nullptr;
+}
+
+// How long a path may take to answer: its own probe timeout is not known (RFC 9000 section 8.2.4).
+// meets RFC 9000 8.2.4-1 8.2.4-2
+Duration Connection::path_patience() const {
+  return std::max(recovery_.probe_timeout(PacketSpace::kApplication), kInitialRtt * 3) * 3;
+}
+
 // A packet with more than probing frames was processed.
 void Connection::follow_peer(const OpenedPacket& packet, Instant now) {
   const bool same_path = is_same(packet.datagram->path, active_.path);
@@ -24,28 +36,33 @@ void Connection::follow_peer(const OpenedPacket& packet, Instant now) {
 // meets RFC 9000 9-3 9-4 9.3-1
 void Connection::migrate(const OpenedPacket& packet, Instant now) {
   const Path& path = packet.datagram->path;
+  if (path.local != active_.path.local) return try_own_address(*packet.datagram, now);
   const bool same_host = path.remote.ip == active_.path.remote.ip;
   shard_.stats.paths_changed.add();
+  const PathState left = active_;
   if (has_fallback_ && is_same(path, fallback_.path)) {
-    std::swap(active_, fallback_);
+    active_ = fallback_;
     has_fallback_ = false;
+    take_id_of(active_);
+    release_id(left.remote_id);
   } else {
-    if (active_.validated) {
-      fallback_ = active_;
-      has_fallback_ = true;
+    active_ = {.path = path,
+               .received = packet.datagram->length,
+               .remote_id = left.remote_id,
+               .challenge_due = true,
+               .give_up_at = now + path_patience()};
+    // RFC 9000 section 9.5: who moves on purpose takes another ID of ours; we answer with another of its.
+    if (!equal(last_dcid_.bytes(), packet.dcid)) active_.remote_id = id_for(path).value_or(left.remote_id);
+    take_id_of(active_);
+    if (left.validated) {
+      keep_as_fallback(left);
       // RFC 9000 section 9.3.3: somebody in between may have been faster than the peer's own packet.
       // meets RFC 9000 9.3.3-1
       fallback_.challenge_due = true;
+    } else {
+      release_id(left.remote_id);
     }
-    active_ = {.path = path, .received = packet.datagram->length, .challenge_due = true};
-    // RFC 9000 section 8.2.4: the new path's own probe timeout is not known.
-    const Duration initial = kInitialRtt * 3;
-    // meets RFC 9000 8.2.4-1 8.2.4-2
-    active_.give_up_at = now + std::max(recovery_.probe_timeout(PacketSpace::kApplication), initial) * 3;
   }
-  fallback_id_ = remote_ids_.current();
-  // RFC 9000 section 9.5: who moves on purpose takes another ID of ours; we answer with another of its.
-  if (!equal(last_dcid_.bytes(), packet.dcid) && remote_ids_.use_fresh()) update_reset_token();
   // RFC 9000 section 9.4: a new port alone is a NAT's doing, and the path the same.
   // meets RFC 9000 9.4-1 9.4-2
   if (!same_host) {
@@ -58,17 +75,18 @@ void Connection::migrate(const OpenedPacket& packet, Instant now) {
 // meets RFC 9000 8.2.2-4
 void Connection::on_path_response(const PathData& data, Instant now) {
   if (active_.is_answer(data)) {
-    if (active_.on_answer(data)) has_fallback_ = false;
+    if (active_.on_answer(data)) drop_fallback();
     check_amplification_limit(now);
   } else if (has_fallback_ && fallback_.is_answer(data)) {
     fallback_.on_answer(data);
   } else if (has_candidate_ && candidate_.is_answer(data)) {
-    go_over(now);
+    if (candidate_.on_answer(data)) go_over(now);
   }
 }
 
 void Connection::on_path_timer(Instant now) {
   on_candidate_timer(now);
+  if (has_fallback_ && now >= fallback_.give_up_at) drop_fallback();
   if (now >= active_.give_up_at) return abandon_path(now);
   if (now < active_.retry_at) return;
   active_.retry_at = Instant::never();
@@ -84,22 +102,91 @@ void Connection::abandon_path(Instant now) {
     return become_gone(now);
   }
   const bool same_host = fallback_.path.remote.ip == active_.path.remote.ip;
+  const uint64_t given_up = active_.remote_id;
   active_ = fallback_;
   active_.on_validated();
   has_fallback_ = false;
+  take_id_of(active_);
+  release_id(given_up);
   if (!same_host) recovery_.on_path_change(now);
   check_amplification_limit(now);
 }
+
+// --- connection IDs: no two paths have the same one of the peer's (RFC 9000 section 9.5) ---
+
+// Packets carry the path's from now on. Where the peer has retired that, they carry what took its place.
+void Connection::take_id_of(PathState& path) {
+  if (!remote_ids_.use(path.remote_id)) path.remote_id = remote_ids_.current_sequence();
+  update_reset_token();
+}
+
+// For a path that is new to us: what we have answered there with already, or one that no path had.
+std::optional<uint64_t> Connection::id_for(const Path& path) {
+  const bool is_probed = probed_.is_known && is_same(path, probed_.path);
+  if (!is_probed || !remote_ids_.find(probed_.remote_id)) return remote_ids_.reserve();
+  probed_.is_known = false;
+  return probed_.remote_id;
+}
+
+// That of a known path; null where the peer retired it and has given no other.
+const ConnectionId* Connection::id_on(PathState& path) {
+  if (const ConnectionId* id = remote_ids_.find(path.remote_id)) return id;
+  const auto fresh = remote_ids_.reserve();
+  if (!fresh) return nullptr;
+  path.remote_id = *fresh;
+  return remote_ids_.find(*fresh);
+}
+
+// For an answer by a path that is none of ours. A peer whose ID is the known one has not moved on purpose, and may be
+// called as before; null where the peer has given too few: it cannot probe then.
+const ConnectionId* Connection::id_for_response(const PathResponses::Response& response, PathState& path) {
+  if (known_path(response.path) == &path) return id_on(path);
+  if (response.by_known_id) return &remote_ids_.current();
+  if (!probed_.is_known || !is_same(response.path, probed_.path)) {
+    const auto id = remote_ids_.reserve();
+    if (!id) return nullptr;
+    const ProbedPath before = probed_;
+    probed_ = {response.path, *id, true};
+    if (before.is_known) release_id(before.remote_id);
+  }
+  return remote_ids_.find(probed_.remote_id);
+}
+
+// Of a path that is given up, unless it shares it with another, as after a NAT's change.
+void Connection::release_id(uint64_t remote_id) {
+  const bool is_shared = (has_fallback_ && fallback_.remote_id == remote_id) ||
+                         (has_candidate_ && candidate_.remote_id == remote_id) ||
+                         (probed_.is_known && probed_.remote_id == remote_id);
+  if (!is_shared) remote_ids_.release(remote_id);
+}
+
+void Connection::keep_as_fallback(const PathState& path) {
+  const uint64_t forgotten = has_fallback_ ? fallback_.remote_id : path.remote_id;
+  fallback_ = path;
+  has_fallback_ = true;
+  release_id(forgotten);
+}
+
+void Connection::drop_fallback() {
+  if (!has_fallback_) return;
+  has_fallback_ = false;
+  release_id(fallback_.remote_id);
+  want_send();
+}
+
+// --- packets of paths ---
 
 // meets RFC 9000 8.2.2-2
 bool Connection::build_path_packet(Packet& packet, SealBatch& batch, Instant now) {
   const bool due = !responses_.empty() || active_.challenge_due || (has_fallback_ && fallback_.challenge_due) ||
                    (has_candidate_ && candidate_.challenge_due);
   if (!due || !can_write(PacketSpace::kApplication) || !recovery_.can_record(PacketSpace::kApplication)) return false;
-  if (!responses_.empty()) return build_response(packet, batch, now);
+  while (!responses_.empty()) {
+    if (build_response(packet, batch, now)) return true;
+  }
   if (active_.challenge_due) return build_challenge(active_, packet, batch, now);
-  const bool is_fallback = has_fallback_ && fallback_.challenge_due;
-  return build_challenge(is_fallback ? fallback_ : candidate_, packet, batch, now);
+  if (has_fallback_ && fallback_.challenge_due && build_challenge(fallback_, packet, batch, now)) return true;
+  return has_candidate_ && candidate_.challenge_due && build_challenge(candidate_, packet, batch, now);
 }
 
 // meets RFC 9000 8.2.1-1 8.2.1-2 8.2.1-4 9.4-3
@@ -107,8 +194,8 @@ bool Connection::build_challenge(PathState& path, Packet& packet, SealBatch& bat
   path.challenge_due = false;
   path.retry_at = now + recovery_.probe_timeout(PacketSpace::kApplication);
   DatagramPlan plan{packet, batch, datagram_limit(packet, path, kMinInitialDatagram)};
-  if (&path == &candidate_) plan.dcid = remote_ids_.fresh();
-  if (&path == &fallback_) plan.dcid = &fallback_id_;
+  plan.dcid = id_on(path);
+  if (!plan.dcid) return false;
   PacketPart& part = shard_.parts[0];
   if (!begin_part(part, plan, PacketSpace::kApplication)) return false;
   part.ack_eliciting = write_path_challenge(
@@ -124,12 +211,11 @@ bool Connection::build_challenge(PathState& path, Packet& packet, SealBatch& bat
 bool Connection::build_response(Packet& packet, SealBatch& batch, Instant now) {
   const PathResponses::Response response = responses_.take();
   PathState stranger{.path = response.path, .received = response.challenge_size};
-  PathState* path = &stranger;
-  if (is_same(response.path, active_.path)) path = &active_;
-  if (has_fallback_ && is_same(response.path, fallback_.path)) path = &fallback_;
+  PathState* path = known_path(response.path);
+  if (!path) path = &stranger;
   DatagramPlan plan{packet, batch, datagram_limit(packet, *path, kMinInitialDatagram)};
-  // RFC 9000 section 9.5: another path, another ID; it stays that path's should the peer go over to it.
-  if (path == &stranger) plan.dcid = remote_ids_.fresh();
+  plan.dcid = id_for_response(response, *path);
+  if (!plan.dcid) return false;
   PacketPart& part = shard_.parts[0];
   if (!begin_part(part, plan, PacketSpace::kApplication)) return false;
   part.ack_eliciting = write_path_response(part.payload.writer, response.data);

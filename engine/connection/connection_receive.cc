@@ -26,10 +26,8 @@ void Connection::on_datagram(const Packet& datagram, Instant now, DatagramOutcom
     outcome.wrong_path = true;
     return;
   }
-  PathState* path = is_same(datagram.path, active_.path) ? &active_ : nullptr;
-  if (has_fallback_ && is_same(datagram.path, fallback_.path)) path = &fallback_;
   // meets RFC 9000 8.1-2
-  if (path) path->received += datagram.length;
+  if (PathState* path = known_path(datagram.path)) path->received += datagram.length;
   if (amplification_limited_) check_amplification_limit(now);
 }
 
@@ -155,6 +153,7 @@ const LevelKeys* Connection::long_header_keys(const PacketHeader& header) const 
 bool Connection::is_too_early(PacketType type) const {
   if (!handshake_ || type == PacketType::kInitial) return false;
   if (type == PacketType::kOneRtt) return !handshake_complete_;
+  if (handshake_confirmed_) return false;
   if (type == PacketType::kZeroRtt) return role_ == Role::kServer && !handshake_->handshake.can_write();
   return !handshake_->handshake_discarded;
 }
@@ -175,6 +174,7 @@ void Connection::receive_opened(const OpenedPacket& packet, OneRttKeys::Phase ph
   }
   const Instant keep_until = now + recovery_.probe_timeout(PacketSpace::kApplication) * 3;
   if (keys_.on_opened(phase, packet.number, keep_until, shard_.services.protector)) shard_.stats.key_updates.add();
+  if (role_ == Role::kServer) expect_end_of_early_data(now);
   process(packet, now, outcome);
 }
 

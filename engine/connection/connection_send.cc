@@ -56,7 +56,7 @@ size_t Connection::datagram_limit(const Packet& packet, const PathState& path, s
   return static_cast<size_t>(std::min<uint64_t>({mtu, packet.room(), path.budget()}));
 }
 
-// meets RFC 9001 4.9-2
+// meets RFC 9001 4.9-2 5.6-4
 bool Connection::can_write(PacketSpace space) const {
   // A server whose client is early may answer before it knows that the handshake is complete (RFC 9001 section 5.7).
   const bool one_rtt = handshake_complete_ || (is_early_ && role_ == Role::kServer);
@@ -81,6 +81,7 @@ bool Connection::may_send_eliciting(PacketSpace space, size_t limit, Instant now
   // (RFC 9002 section 6.2.1): one packet of the handshake is always let through, as a probe would be.
   if (space != PacketSpace::kApplication && !recovery_.ack_eliciting_in_flight(space)) return true;
   // meets RFC 9002 7-2
+  // meets RFC 9221 5.3-1
   if (!recovery_.window_allows(limit)) return false;
   const Instant next = recovery_.next_send_time(now);
   if (next <= now) return true;
@@ -160,7 +161,7 @@ void Connection::end_part(PacketPart& part, DatagramPlan& plan) {
   plan.scratch_used += part.payload.scratch_used();
 }
 
-// meets RFC 9000 13.2.5-1 13.2.5-3 13.2.6-1 13.2.6-2 17.2.3-4
+// meets RFC 9000 13.2.5-1 13.2.5-3 13.2.6-1 13.2.6-2 13.2.6-3 17.2.3-4
 void Connection::write_ack_frame(PacketPart& part, PacketSpace space, Instant now) {
   const AckRanges& received = received_[index_of(space)];
   if (received.empty()) return;

@@ -63,6 +63,8 @@ void Connection::schedule(Instant now) {
     wanted = std::min({recovery_.deadline(), ack_deadline(), idle_deadline(), handshake_deadline_, pacing_deadline_,
                        stall_deadline_, ticket_deadline_, active_.retry_at, active_.give_up_at});
     if (has_candidate_) wanted = std::min({wanted, candidate_.retry_at, candidate_.give_up_at});
+    if (has_fallback_) wanted = std::min(wanted, fallback_.give_up_at);
+    if (handshake_) wanted = std::min(wanted, handshake_->early_until);
   }
   const bool is_early_enough = is_scheduled() && deadline() <= wanted && deadline() > now;
   if (!is_early_enough) shard_.wheel.schedule(*this, wanted);
@@ -104,6 +106,10 @@ void Connection::on_timer(Instant now) {
     drop_handshake_state();
   }
   keys_.drop_previous(now);
+  if (handshake_ && now >= handshake_->early_until) {
+    handshake_->early.discard();
+    handshake_->early_until = Instant::never();
+  }
   if (streams_.has_events()) want_tell();
   want_send();
   schedule(now);

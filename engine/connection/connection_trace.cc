@@ -123,10 +123,11 @@ PacketType packet_type_of(PacketSpace space) {
 
 }  // namespace
 
-void Connection::trace(TraceEvent event, Instant now) {
-  event.connection = trace_;
-  event.time = now;
-  shard_.services.tracer->put(event);
+void Connection::trace(const TraceEvent& event, Instant now) {
+  TraceEvent told = event;
+  told.connection = trace_;
+  told.time = now;
+  shard_.services.tracer->put(told);
 }
 
 void Connection::trace_started(Instant now) {

@@ -47,10 +47,14 @@ TransportParameters remembered_parameters(const TransportParameters& server) {
 }
 
 // meets RFC 9000 7.4.1-5 7.4.1-6
+// meets RFC 9221 3-7
 bool are_kept(const TransportParameters& remembered, const TransportParameters& now) {
   return std::ranges::all_of(kLimits, [&](const auto limit) { return now.*limit >= remembered.*limit; });
 }
 
+// A ticket that promised otherwise is good for a session, and not for 0-RTT.
+// meets RFC 9000 7.4.1-8
+// meets RFC 9221 3-6
 std::string early_data_promise(const EndpointConfig& config, std::string_view application) {
   const TransportParameters own = offered_parameters(config);
   std::string promise;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/instant.h"
 #include "base/packet.h"
 #include "crypto-offload/tls_session.h"
 #include "engine/app_channel.h"
@@ -42,8 +43,9 @@ struct Handshake {
   LevelKeys initial;
   LevelKeys first_initial;  // of the version that the client began with, where another was agreed on
   LevelKeys handshake;
-  LevelKeys early;        // 0-RTT: a client writes, a server reads
-  bool may_lead = false;  // server: its parameters may follow from the client's, and so its version
+  LevelKeys early;                         // 0-RTT: a client writes, a server reads
+  Instant early_until = Instant::never();  // server: when its keys go, once 1-RTT packets come
+  bool may_lead = false;                   // server: its parameters may follow from the client's, and so its version
   bool initial_discarded = false;
   bool handshake_discarded = false;
   uint64_t first_one_rtt = 0;  // no packet of ours below this number is a 1-RTT packet; known at completion

@@ -75,6 +75,8 @@ std::unique_ptr<crypto::PacketKey> OneRttKeys::make_next(const Half& half, crypt
   return protector.make_packet_key(crypto::derive_next_keys(version_, half.key->aead, half.secret.bytes()));
 }
 
+// Without a word of TLS: the phase bit says it.
+// meets RFC 9001 6-1
 void OneRttKeys::advance_write(crypto::PacketProtector& protector) {
   write_.secret = crypto::next_secret(version_, write_.secret.bytes());
   previous_write_ = std::exchange(write_.key, make_next(write_, protector));
@@ -93,9 +95,11 @@ bool OneRttKeys::before_seal(uint64_t number, uint64_t largest_acked, bool may_u
     advance_write(protector);
     update_asked_ = false;
   }
+  if (!limits_.may_seal()) return false;
   if (sealed_ == 0) first_sent_in_phase_ = number;
   ++sealed_;
-  return limits_.sealed() != crypto::KeyAction::kClose;
+  limits_.sealed();
+  return true;
 }
 
 bool OneRttKeys::on_open_failed() { return limits_.failed() != crypto::KeyAction::kClose; }

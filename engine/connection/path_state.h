@@ -21,6 +21,7 @@ struct PathState {
   bool is_trusted = false;  // its end is the peer's, as a server has said or shown: no limit, though not validated
   uint64_t received = 0;    // bytes of UDP payload, until it is validated
   uint64_t sent = 0;
+  uint64_t remote_id = 0;  // the sequence number of the peer's connection ID that packets on it carry
 
   // No packet with two connection IDs of 20 bytes is smaller.
   static constexpr size_t kLeastPacket = 128;
@@ -74,6 +75,13 @@ struct PathState {
   }
 };
 
+// A path that the peer has probed and not gone over to: what our answers there carry is for no other path.
+struct ProbedPath {
+  Path path;
+  uint64_t remote_id = 0;
+  bool is_known = false;
+};
+
 // Answers to PATH_CHALLENGE that wait to be sent, each on the path that its challenge came by. Bounded: the newest
 // ones are kept, a peer that sends more challenges gets fewer answers (RFC 9000 section 8.2.2 asks for one each,
 // and nobody needs more).
@@ -83,6 +91,7 @@ struct PathResponses {
     Path path;
     PathData data{};
     uint64_t challenge_size = 0;  // of the datagram that brought it: what a path that is not known may be charged for
+    bool by_known_id = false;     // it came with the connection ID that the peer's other packets have
   };
 
   void add(const Response& response) {

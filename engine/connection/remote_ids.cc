@@ -12,7 +12,7 @@ TransportError violation(std::string_view reason) { return {ErrorCode::kProtocol
 }  // namespace
 
 void RemoteIds::start(const flowsteer::ConnectionId& id) {
-  ids_[0] = {id, false, 0, {}};
+  ids_[0] = {.id = id, .is_taken = true};
   count_ = 1;
   current_ = 0;
 }
@@ -42,7 +42,7 @@ TransportError RemoteIds::on_new_id(uint64_t sequence, uint64_t retire_prior_to_
   }
   // Retire first, then count (section 5.1.1). The new ID goes in before, so that there is one to change to.
   if (count_ == ids_.size()) return {ErrorCode::kConnectionIdLimitError, kNewConnectionId, "too many active IDs"};
-  ids_[count_++] = {flowsteer::ConnectionId(id), true, sequence, token};
+  ids_[count_++] = {.id = flowsteer::ConnectionId(id), .has_token = true, .sequence = sequence, .token = token};
   if (auto error = retire_prior_to(retire_prior_to_sequence)) return error;
   // meets RFC 9000 5.1.1-5
   if (count_ > limit_) return {ErrorCode::kConnectionIdLimitError, kNewConnectionId, "too many active IDs"};
@@ -62,30 +62,58 @@ TransportError RemoteIds::retire_prior_to(uint64_t sequence) {
     }
     remove(i);
   }
-  for (size_t i = 0; i < count_; ++i) {
-    if (leave_current || ids_[i].sequence == current) current_ = static_cast<uint8_t>(i);
+  if (!leave_current) {
+    current_ = static_cast<uint8_t>(place_of(current));
+    return {};
   }
+  // The peer leaves no other choice than one of another path's where all are taken.
+  current_ = static_cast<uint8_t>(std::min(fresh(), count_ - size_t{1}));
+  ids_[current_].is_taken = true;
   return {};
 }
 
-const flowsteer::ConnectionId* RemoteIds::fresh() const {
-  const Id* found = nullptr;
+size_t RemoteIds::fresh() const {
+  size_t found = count_;
   for (size_t i = 0; i < count_; ++i) {
-    if (i != current_ && (!found || ids_[i].sequence < found->sequence)) found = &ids_[i];
+    if (!ids_[i].is_taken && (found == count_ || ids_[i].sequence < ids_[found].sequence)) found = i;
   }
-  return found ? &found->id : nullptr;
+  return found;
+}
+
+size_t RemoteIds::place_of(uint64_t sequence) const {
+  size_t place = 0;
+  while (place < count_ && ids_[place].sequence != sequence) ++place;
+  return place;
 }
 
 // meets RFC 9000 5.1.2-1 9.5-2
-bool RemoteIds::use_fresh() {
-  const flowsteer::ConnectionId* next = fresh();
-  if (!next || !retire(ids_[current_].sequence)) return false;
-  const flowsteer::ConnectionId id = *next;
-  remove(current_);
-  current_ = static_cast<uint8_t>(
-      std::ranges::find_if(ids_.begin(), ids_.begin() + count_, [&](const Id& each) { return each.id == id; }) -
-      ids_.begin());
+std::optional<uint64_t> RemoteIds::reserve() {
+  if (current().empty()) return current_sequence();
+  const size_t place = fresh();
+  if (place == count_) return std::nullopt;
+  ids_[place].is_taken = true;
+  return ids_[place].sequence;
+}
+
+const flowsteer::ConnectionId* RemoteIds::find(uint64_t sequence) const {
+  const size_t place = place_of(sequence);
+  return place < count_ ? &ids_[place].id : nullptr;
+}
+
+bool RemoteIds::use(uint64_t sequence) {
+  const size_t place = place_of(sequence);
+  if (place == count_) return false;
+  current_ = static_cast<uint8_t>(place);
   return true;
+}
+
+// Where too many retirements are under way it stays, taken for ever.
+void RemoteIds::release(uint64_t sequence) {
+  const size_t place = place_of(sequence);
+  if (place == count_ || place == current_ || !retire(sequence)) return;
+  const uint64_t current = current_sequence();
+  remove(place);
+  current_ = static_cast<uint8_t>(place_of(current));
 }
 
 bool RemoteIds::next_to_retire(uint64_t& sequence) const {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "base/bytes.h"
 #include "engine/wire/stateless_reset.h"
@@ -32,11 +33,19 @@ class RemoteIds {
 
   // What packets carry as their destination.
   const flowsteer::ConnectionId& current() const { return ids_[current_].id; }
-  // Goes over to an ID that was not used yet and retires the present one. False where there is none.
-  bool use_fresh();
-  bool has_fresh() const { return count_ > 1; }
-  // The one that use_fresh() would take; null for none.
-  const flowsteer::ConnectionId* fresh() const;
+  uint64_t current_sequence() const { return ids_[current_].sequence; }
+
+  // --- an ID for each path (RFC 9000 section 9.5) ---
+  // One that no path had before is a path's from now on; its sequence number, empty where there is none. A peer that
+  // has chosen an ID of no length is called by that everywhere.
+  std::optional<uint64_t> reserve();
+  bool has_fresh() const { return fresh() != count_; }
+  // Null where it was retired.
+  const flowsteer::ConnectionId* find(uint64_t sequence) const;
+  // Packets carry it from now on. False where it was retired.
+  bool use(uint64_t sequence);
+  // A path is done with its ID, which is retired unless it is the one in use.
+  void release(uint64_t sequence);
 
   // The stateless reset token of the ID in use; null where it has none. Those of other IDs mean nothing to us
   // (RFC 9000 section 10.3.1).
@@ -54,6 +63,7 @@ class RemoteIds {
   struct Id {
     flowsteer::ConnectionId id;
     bool has_token = false;
+    bool is_taken = false;  // by a path, now or before
     uint64_t sequence = 0;
     StatelessResetToken token{};
   };
@@ -62,6 +72,8 @@ class RemoteIds {
     bool waiting = false;  // not in flight
   };
 
+  size_t fresh() const;  // the place of the lowest that is not taken; count_ for none
+  size_t place_of(uint64_t sequence) const;
   bool retire(uint64_t sequence);
   TransportError retire_prior_to(uint64_t sequence);
   Retirement* find_retirement(uint64_t sequence);

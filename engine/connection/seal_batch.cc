@@ -18,6 +18,8 @@ void SealBatch::add(uint8_t* packet, const HeaderLayout& layout, uint64_t number
   ++count_;
 }
 
+// The cipher does the same whatever the number is and however long, and so does the mask.
+// meets RFC 9001 9.5-2
 void SealBatch::flush() {
   protector_.seal({seals_.data(), count_});
   protector_.header_masks({masks_.data(), count_});

@@ -36,6 +36,7 @@ class Counter {
   X(connections_accepted, "connections-accepted", "connections that clients began")                  \
   X(connections_started, "connections-started", "connections that we began")                         \
   X(handshakes_completed, "handshakes-completed", "handshakes that reached completion")              \
+  X(handshakes_resumed, "handshakes-resumed", "of these, by the ticket of an earlier connection")    \
   X(connections_closed, "connections-closed", "connections whose state is gone")                     \
   X(idle_timeouts, "idle-timeouts", "connections that ended for want of packets")                    \
   X(resets_received, "resets-received", "connections that a stateless reset ended")                  \
@@ -51,6 +52,8 @@ class Counter {
   X(versions_changed, "versions-changed", "connections that went on in another version")             \
   X(paths_changed, "paths-changed", "connections whose peer was followed to a new address")          \
   X(path_validations_failed, "path-validations-failed", "new addresses that did not answer")         \
+  X(ecn_validated, "ecn-validated", "paths from which a peer has reported our marks")                \
+  X(ecn_failed, "ecn-failed", "paths on which marks were lost, changed or not reported")             \
   X(mtu_reductions, "mtu-reductions", "paths that stopped carrying datagrams above 1,200 bytes")     \
   X(path_mtu_believed, "path-mtu-believed", "path-MTU messages that quoted a datagram of ours")      \
   X(path_mtu_ignored, "path-mtu-ignored", "path-MTU messages that did not, or were too many")        \

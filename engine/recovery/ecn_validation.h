@@ -14,6 +14,9 @@ class EcnValidation {
   // Marked packets that may be lost before any arrives (RFC 9000 appendix A.4).
   static constexpr uint32_t kTestPackets = 10;
 
+  enum class State : uint8_t { kTesting, kCapable, kFailed };
+
+  State state() const { return state_; }
   // Whether packets are to be marked.
   bool is_marking() const { return state_ != State::kFailed; }
   bool has_failed() const { return state_ == State::kFailed; }
@@ -31,8 +34,6 @@ class EcnValidation {
   }
 
  private:
-  enum class State : uint8_t { kTesting, kCapable, kFailed };
-
   bool is_valid(uint64_t newly_marked, const EcnCounts& counts) const;
 
   State state_ = State::kTesting;

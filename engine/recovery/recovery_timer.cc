@@ -232,7 +232,8 @@ void Recovery::on_early_data_rejected(Instant now, PacketFateObserver& observer)
   set_timer(now);
 }
 
-// meets RFC 9000 17.2.5.3-2
+// Numbers go on, those of 0-RTT too.
+// meets RFC 9000 17.2.3-2 17.2.5.3-2
 void Recovery::on_retry(Instant now, PacketFateObserver& observer) {
   abandon(PacketSpace::kInitial, &observer);
   abandon(PacketSpace::kApplication, &observer);

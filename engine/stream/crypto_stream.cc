@@ -4,9 +4,24 @@
 
 namespace viaduct::quic {
 
+namespace {
+
+constexpr TransportError kTooMuch = {ErrorCode::kProtocolViolation, static_cast<uint64_t>(FrameType::kCrypto),
+                                     "CRYPTO beyond the end of its level"};
+
+}  // namespace
+
+// meets RFC 9001 4.1.3-3
+TransportError CryptoStream::end_receiving() {
+  has_ended_ = true;
+  return has_gap() ? kTooMuch : TransportError{};
+}
+
 // meets RFC 9000 7.5-2
+// meets RFC 9001 4.1.3-1 4.1.3-2
 FrameOutcome CryptoStream::on_frame(const CryptoFrame& frame) {
   const uint64_t end = frame.offset + frame.data.size();
+  if (has_ended_ && end > highest_) return kTooMuch;
   if (end > received_.delivered() + limit_) {
     return TransportError{ErrorCode::kCryptoBufferExceeded, static_cast<uint64_t>(FrameType::kCrypto),
                           "CRYPTO too far ahead"};

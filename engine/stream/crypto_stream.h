@@ -39,8 +39,11 @@ class CryptoStream {
       store_.consume(next.token);
     }
   }
-  // Bytes wait for others in front of them, so that the level cannot be left yet (RFC 9001 section 4.1.3).
+  // Bytes wait for others in front of them.
   bool has_gap() const { return received_.contiguous() < highest_; }
+  // TLS has keys for a higher level: nothing new may come at this one, and nothing may be left over. A
+  // PROTOCOL_VIOLATION where something is (RFC 9001 section 4.1.3).
+  TransportError end_receiving();
   void set_limit(uint64_t limit) { limit_ = limit; }
 
   // --- sending ---
@@ -69,6 +72,7 @@ class CryptoStream {
   Reassembly received_;
   uint64_t highest_ = 0;
   uint64_t limit_ = kHandshakeLimit;
+  bool has_ended_ = false;
   SendProgress progress_;
   std::vector<uint8_t> sent_;  // bytes [sent_base_, progress_.end())
   uint64_t sent_base_ = 0;

@@ -237,6 +237,7 @@ TransportError parse_frame(ByteReader& payload, PacketType packet, Role sender, 
   frame.type = *type;
   // meets RFC 9000 12.4-3 17.2.4-1
   // meets RFC 9001 8.3-2
+  // meets RFC 9221 5-4
   if (!is_allowed_in(frame.type, frame.wire_type, packet)) {
     return {ErrorCode::kProtocolViolation, frame.wire_type, "frame not allowed in this packet type"};
   }

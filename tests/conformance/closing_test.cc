@@ -78,6 +78,43 @@ TEST(Closing, BeforeConfirmationIsInHandshakePacketsToo) {
   EXPECT_EQ(types, (std::vector{PacketType::kHandshake, PacketType::kOneRtt}));
 }
 
+// A server that finds an error in an Initial has keys for Handshake packets, and its client perhaps not.
+// proves RFC 9000 10.2.3-2 10.2.3-4
+TEST(Closing, AServerSaysItInInitialAndHandshakePackets) {
+  TwoEndpoints pair;
+  Watch watch(pair);
+  unsigned initials = 0;
+  watch.meddle = [&](Role sender, MutableBytes header, MutableBytes) {
+    if (sender == Role::kClient && type_of_header(header) == PacketType::kInitial && ++initials == 2) header[0] |= 0x04;
+  };
+  pair.connect();
+  ASSERT_TRUE(pair.run_until([&] { return pair.client.saw(EventType::kClosed); }));
+  EXPECT_EQ(pair.client.find(EventType::kClosed)->error, static_cast<uint64_t>(ErrorCode::kProtocolViolation));
+  std::vector<PacketType> types;
+  for (const Sealed& packet : watch.packets) {
+    if (packet.sender == Role::kServer && !closes(packet).empty() && types.size() < 2) types.push_back(packet.type);
+  }
+  EXPECT_EQ(types, (std::vector{PacketType::kInitial, PacketType::kHandshake}));
+}
+
+// A client that hears nothing asks again and again; what the server answers stays within three times that.
+// proves RFC 9000 10.2.1-2 10.2.1-3
+TEST(Closing, KeepsToTheAmplificationLimit) {
+  PairOptions options{.client = small_config(), .server = small_config()};
+  options.tls.refuse_with_alert = 40;
+  TwoEndpoints pair(options);
+  size_t asked = 0, answered = 0;
+  pair.filter = [&](bool to_server, Datagram& datagram) {
+    (to_server ? asked : answered) += datagram.bytes.size();
+    EXPECT_LE(answered, 3 * asked);
+    return to_server;
+  };
+  pair.connect();
+  pair.run_for(Duration::seconds(5));
+  EXPECT_GT(asked, 2'400u);
+  EXPECT_GT(answered, 0u);
+}
+
 // The other side may know the token by an ID that this packet does not carry, in a version that we do not know.
 // proves RFC 9000 10.3-8
 TEST(Closing, AResetWithALongHeaderIsOne) {

@@ -22,7 +22,10 @@ class PathRules : public ::testing::Test {
         if (has_moved) datagram.path.remote = kNew;
         return true;
       }
-      if (datagram.path.local == kNew) to_new.push_back(datagram.bytes.size());
+      if (datagram.path.local == kNew) {
+        to_new.push_back(datagram.bytes.size());
+        if (datagram.bytes.size() == 1200) times.push_back(pair.now);
+      }
       if (is_deaf && datagram.path.local == kNew) return false;
       datagram.path.local = kClientPath.local;
       return true;
@@ -47,6 +50,7 @@ class PathRules : public ::testing::Test {
   Watch watch{pair};
   bool has_moved = false, is_deaf = false;
   std::vector<size_t> to_new;
+  std::vector<Instant> times;  // of those with 1200 bytes
   uint64_t stream = 0;
 };
 
@@ -60,6 +64,16 @@ TEST_F(PathRules, ChallengesAreFullAndNeverTheSame) {
   EXPECT_EQ(std::set<PathData>(found.begin(), found.end()).size(), found.size());
   ASSERT_FALSE(to_new.empty());
   EXPECT_EQ(to_new[0], 1200u);
+}
+
+// The round trip is 10 ms, and the client may wait 25 ms with an acknowledgement.
+// proves RFC 9000 8.2.1-2 9.4-3
+TEST_F(PathRules, ChallengesAreAProbeTimeoutApart) {
+  has_moved = is_deaf = true;
+  say(1'000);
+  pair.run_for(Duration::milliseconds(2'500));
+  ASSERT_GE(times.size(), 2u);
+  for (size_t i = 1; i < times.size(); ++i) EXPECT_GE(times[i] - times[i - 1], Duration::milliseconds(35));
 }
 
 // The first packet from the new address lets the server send less than a whole datagram there. Its answer shows that

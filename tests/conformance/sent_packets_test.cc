@@ -71,7 +71,7 @@ TEST(SentPackets, LeaveReservedBitsAndTheSpinBitAtZero) {
   }
 }
 
-// proves RFC 9000 8.1-3 14.1-1 14.1-2
+// proves RFC 9000 6-1 8.1-3 14.1-1 14.1-2
 // proves RFC 9001 9.3-1
 TEST(SentPackets, DatagramsWithInitialsAreFull) {
   const Life life;
@@ -90,6 +90,7 @@ TEST(SentPackets, DatagramsWithInitialsAreFull) {
 }
 
 // proves RFC 9000 12.2-3
+// proves RFC 9001 4-2
 TEST(SentPackets, ADatagramIsForOneConnectionId) {
   const Life life;
   unsigned coalesced = 0;
@@ -107,6 +108,31 @@ TEST(SentPackets, ADatagramIsForOneConnectionId) {
     }
   }
   EXPECT_GT(coalesced, 0u);
+}
+
+// Numbers begin at zero in each space: more than was sent there cannot be acknowledged there.
+// proves RFC 9000 13.2-1 13.2.1-5 13.2.6-1 13.2.6-2 17.2.3-4
+TEST(SentPackets, AcknowledgementsStayInTheirSpace) {
+  const Life life;
+  std::map<std::pair<Role, PacketType>, uint64_t> sent;
+  unsigned in_one_rtt = 0, beside_data = 0;
+  for (const Sealed& packet : life.watch.packets) {
+    bool has_ack = false, has_data = false;
+    packet.for_each_frame([&](const Frame& frame) {
+      has_data |= frame.type == FrameType::kStream || frame.type == FrameType::kCrypto;
+      if (frame.type != FrameType::kAck) return;
+      has_ack = true;
+      if (packet.type == PacketType::kOneRtt) {
+        ++in_one_rtt;
+      } else {
+        EXPECT_LT(frame.ack.largest, (sent[{peer_of(packet.sender), packet.type}]));
+      }
+    });
+    beside_data += has_ack && has_data;
+    ++sent[{packet.sender, packet.type}];
+  }
+  EXPECT_GT(in_one_rtt, 10u);
+  EXPECT_GT(beside_data, 0u);
 }
 
 // proves RFC 9001 4.9.1-2

@@ -17,6 +17,7 @@ struct Sealed {
   PacketType type;
   uint8_t first_octet;
   std::vector<uint8_t> payload;
+  uint32_t number = 0;  // its low bytes, as they are sent
 
   // Calls see(frame) for each frame, up to one that breaks a rule for frames in its packet, which is told in `error`.
   void for_each_frame(const std::function<void(const Frame&)>& see, TransportError* error = nullptr) const {
@@ -42,6 +43,13 @@ inline PacketType type_of_header(Bytes header) {
   return packet_type(kVersion1, header[0] >> 4);
 }
 
+inline uint32_t number_of(Bytes header) {
+  ByteReader reader(header.last((header[0] & kPacketNumberSizeBits) + 1u));
+  uint32_t number = 0;
+  while (!reader.empty()) number = number << 8 | reader.u8();
+  return number;
+}
+
 // Takes the tampering of both sides; `meddle` may change a packet that was noted.
 class Watch {
  public:
@@ -51,7 +59,8 @@ class Watch {
     for (const Role role : {Role::kClient, Role::kServer}) {
       Side& side = role == Role::kClient ? pair.client : pair.server;
       side.set_tamper([this, role](MutableBytes header, MutableBytes payload) {
-        packets.push_back({role, type_of_header(header), header[0], {payload.begin(), payload.end()}});
+        packets.push_back(
+            {role, type_of_header(header), header[0], {payload.begin(), payload.end()}, number_of(header)});
         if (meddle) meddle(role, header, payload);
       });
     }

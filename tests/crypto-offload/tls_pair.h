@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/temporary_folder.h"
 #include "crypto-offload/hkdf.h"
 #include "crypto-offload/tls_session.h"
 
@@ -18,20 +19,6 @@ namespace viaduct::crypto {
 
 inline Bytes bytes_of(std::string_view text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
 inline std::string text_of(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
-
-// A folder of the test's own, gone with it.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "viaduct-test-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 inline void write_text(const std::string& file, const std::string& text) { std::ofstream(file) << text; }
 inline std::string read_text(const std::string& file) {
@@ -49,6 +36,8 @@ struct TlsSide {
   std::string transport_parameters;
   std::optional<std::string> alpn;  // once complete
   std::vector<uint8_t> alerts;
+  bool violation = false;  // the other side broke a rule of QUIC's
+  bool is_resumed = false;
   std::vector<std::vector<uint8_t>> tickets;
   bool early_data_rejected = false;
 
@@ -72,7 +61,11 @@ struct TlsSide {
           break;
         case TlsMessage::Type::kComplete:
           EXPECT_FALSE(alpn.has_value()) << "completed twice";
+          is_resumed = message.is_resumed;
           alpn = text_of(message.bytes);
+          break;
+        case TlsMessage::Type::kProtocolViolation:
+          violation = true;
           break;
         case TlsMessage::Type::kTicket:
           tickets.emplace_back(message.bytes.begin(), message.bytes.end());
@@ -88,7 +81,7 @@ struct TlsSide {
   bool deliver_to(TlsSide& other, size_t piece) {
     bool any = false;
     for (size_t level = 0; level < kEncryptionLevels; ++level) {
-      while (delivered[level] < sent[level].size() && other.alerts.empty()) {
+      while (delivered[level] < sent[level].size() && other.alerts.empty() && !other.violation) {
         const size_t size = std::min(piece, sent[level].size() - delivered[level]);
         other.session->provide(static_cast<EncryptionLevel>(level), Bytes(sent[level]).subspan(delivered[level], size));
         other.collect();
@@ -99,7 +92,7 @@ struct TlsSide {
     return any;
   }
 
-  bool is_complete() const { return alpn.has_value() && alerts.empty(); }
+  bool is_complete() const { return alpn.has_value() && alerts.empty() && !violation; }
 };
 
 struct TlsPair {

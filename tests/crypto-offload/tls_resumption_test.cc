@@ -54,7 +54,10 @@ class Resumption : public testing::Test {
   static bool was_resumed(const TlsPair& pair) {
     EXPECT_TRUE(pair.client.is_complete());
     EXPECT_TRUE(pair.server.is_complete());
-    return pair.server.sent[2].size() < 300;
+    const bool is_short = pair.server.sent[2].size() < 300;
+    EXPECT_EQ(pair.client.is_resumed, is_short);
+    EXPECT_EQ(pair.server.is_resumed, is_short);
+    return is_short;
   }
   bool resumes(TlsContext& issuer, TlsContext& other) {
     const auto client = make_client();
@@ -74,6 +77,29 @@ class Resumption : public testing::Test {
 TEST_F(Resumption, WorksAcrossWorkersThatShareKeys) {
   server_options_.ticket_keys = TicketKeys::make();
   EXPECT_TRUE(resumes(*make_server(), *make_server()));
+}
+
+// proves RFC 9001 4.6.1-1 4.6.1-2
+TEST_F(Resumption, RefusesATicketWhoseEarlyDataHasAnotherSize) {
+  server_options_.early_data = true;
+  const auto server = make_server(), client = make_client();
+  TlsPair pair = make_pair(*server, *client);
+  pair.client.session->start();
+  pair.client.collect();
+  for (int turn = 0; turn < 4 && pair.server.sent[3].empty(); ++turn) {
+    pair.client.deliver_to(pair.server, 1 << 20);
+    if (pair.server.sent[3].empty()) pair.server.deliver_to(pair.client, 1 << 20);
+  }
+  std::vector<uint8_t> ticket = pair.server.sent[3];
+  const std::array<uint8_t, 8> early_data = {0x00, 0x2a, 0x00, 0x04,
+                                             0xff, 0xff, 0xff, 0xff};  // RFC 8446 section 4.2.10
+  const auto extension = std::ranges::search(ticket, early_data);
+  ASSERT_EQ(extension.size(), early_data.size());
+  extension.back() = 0xfe;
+  pair.client.session->provide(Level::kOneRtt, ticket);
+  pair.client.collect();
+  EXPECT_TRUE(pair.client.violation);
+  EXPECT_TRUE(pair.client.tickets.empty());
 }
 
 TEST_F(Resumption, FallsBackToAFullHandshakeWithStrangers) { EXPECT_FALSE(resumes(*make_server(), *make_server())); }

@@ -287,6 +287,7 @@ TEST_F(Tls, RefusesAKeyUpdateFromAServer) {
   EXPECT_EQ(pair.client.alerts, std::vector<uint8_t>{SSL_AD_UNEXPECTED_MESSAGE});
 }
 
+// proves RFC 9001 4.1.3-2
 TEST_F(Tls, RefusesBytesAtAnotherLevel) {
   for (const Level level : {Level::kEarlyData, Level::kHandshake, Level::kOneRtt}) {
     TlsPair pair = make_pair();
@@ -294,18 +295,37 @@ TEST_F(Tls, RefusesBytesAtAnotherLevel) {
     pair.client.collect();
     pair.server.session->provide(level, pair.client.sent[0]);
     pair.server.collect();
-    EXPECT_EQ(pair.server.alerts, std::vector<uint8_t>{SSL_AD_UNEXPECTED_MESSAGE});
+    EXPECT_TRUE(pair.server.violation);
+    EXPECT_TRUE(pair.server.alerts.empty());
   }
 }
 
 // A handshake message must not straddle two levels (RFC 9001 section 4.1.3).
+// proves RFC 9001 4.1.3-3
 TEST_F(Tls, RefusesBytesBehindTheLastMessageOfALevel) {
   TlsPair pair = make_pair();
   pair.client.session->start();
   pair.client.collect();
   pair.client.sent[0].push_back(20);
   pair.run();
-  EXPECT_EQ(pair.server.alerts, std::vector<uint8_t>{SSL_AD_UNEXPECTED_MESSAGE});
+  EXPECT_TRUE(pair.server.violation);
+  EXPECT_TRUE(pair.server.alerts.empty());
+}
+
+// TLS 1.2, in a ClientHello that is well formed otherwise.
+// proves RFC 9001 4.2-2
+TEST_F(Tls, RefusesAClientThatSpeaksAnOlderTls) {
+  TlsPair pair = make_pair();
+  pair.client.session->start();
+  pair.client.collect();
+  std::vector<uint8_t>& hello = pair.client.sent[0];
+  const std::array<uint8_t, 7> only_tls13 = {0x00, 0x2b, 0x00, 0x03, 0x02, 0x03, 0x04};  // supported_versions
+  const auto versions = std::ranges::search(hello, only_tls13);
+  ASSERT_EQ(versions.size(), only_tls13.size());
+  versions.back() = 0x03;
+  pair.server.session->provide(Level::kInitial, hello);
+  pair.server.collect();
+  EXPECT_EQ(pair.server.alerts, std::vector<uint8_t>{SSL_AD_PROTOCOL_VERSION});
 }
 
 TEST_F(Tls, RefusesGarbage) {

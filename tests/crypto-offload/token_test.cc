@@ -55,6 +55,7 @@ TEST_F(Tokens, Expire) {
 }
 
 // RFC 9000 section 8.1.4: a server should see to it that a token is used once.
+// proves RFC 9000 8.1.4-6 8.1.4-8
 TEST_F(Tokens, OfLaterConnectionsAreGoodOnce) {
   const auto token = seal(TokenKind::kNewToken, kNow, kKeyLife);
   const auto other = seal(TokenKind::kNewToken, kNow, kKeyLife);

@@ -87,7 +87,7 @@ class TestTlsSession : public crypto::TlsSession {
 
   void provide(EncryptionLevel level, Bytes bytes) override {
     if (failed_) return;
-    if (level != expected_level()) return fail(kUnexpectedMessage);
+    if (level != expected_level()) return violate();
     append(inbox_, bytes);
     while (!failed_ && inbox_.size() >= kMessageHeader) {
       const size_t size = kMessageHeader + (size_t{inbox_[1]} << 16 | size_t{inbox_[2]} << 8 | inbox_[3]);
@@ -95,8 +95,8 @@ class TestTlsSession : public crypto::TlsSession {
       if (inbox_.size() < size) return;
       const Text message(inbox_.begin(), inbox_.begin() + static_cast<ptrdiff_t>(size));
       inbox_.erase(inbox_.begin(), inbox_.begin() + static_cast<ptrdiff_t>(size));
-      if (level != expected_level()) return fail(kUnexpectedMessage);
       take(message);
+      if (level != expected_level() && !inbox_.empty()) return violate();
     }
   }
 
@@ -118,6 +118,10 @@ class TestTlsSession : public crypto::TlsSession {
     TlsMessage message{.type = TlsMessage::Type::kAlert};
     message.alert = alert;
     outbox_.push_back({message, {}});
+  }
+  void violate() {
+    failed_ = true;
+    outbox_.push_back({{.type = TlsMessage::Type::kProtocolViolation}, {}});
   }
   void send(EncryptionLevel level, Bytes bytes) {
     append(transcript_, bytes);

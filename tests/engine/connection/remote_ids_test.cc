@@ -20,6 +20,15 @@ StatelessResetToken token_of(uint64_t number) {
 ErrorCode add(RemoteIds& ids, uint64_t sequence, uint64_t retire_prior_to = 0) {
   return ids.on_new_id(sequence, retire_prior_to, bytes_of(sequence), token_of(sequence)).code;
 }
+// As a connection does that goes over to another path.
+bool use_fresh(RemoteIds& ids) {
+  const uint64_t before = ids.current_sequence();
+  const auto fresh = ids.reserve();
+  if (!fresh) return false;
+  EXPECT_TRUE(ids.use(*fresh));
+  ids.release(before);
+  return true;
+}
 RemoteIds started(uint64_t limit = 4) {
   RemoteIds ids(limit);
   ids.start(ConnectionId(bytes_of(0)));
@@ -74,8 +83,8 @@ TEST(RemoteIds, OneThatCameTooLateIsGivenBack) {
 TEST(RemoteIds, RetirementsAreSentUntilAcknowledged) {
   RemoteIds ids = started();
   EXPECT_EQ(add(ids, 1), ErrorCode::kNoError);
-  EXPECT_TRUE(ids.use_fresh());
-  EXPECT_FALSE(ids.use_fresh());
+  EXPECT_TRUE(use_fresh(ids));
+  EXPECT_FALSE(use_fresh(ids));
   uint64_t sequence = 9;
   ASSERT_TRUE(ids.next_to_retire(sequence));
   EXPECT_EQ(sequence, 0u);
@@ -112,8 +121,50 @@ TEST(RemoteIds, OnlyTheTokenInUseCounts) {
   EXPECT_EQ(*ids.current_token(), token_of(9));
   EXPECT_EQ(add(ids, 1), ErrorCode::kNoError);
   EXPECT_EQ(*ids.current_token(), token_of(9));
-  EXPECT_TRUE(ids.use_fresh());
+  EXPECT_TRUE(use_fresh(ids));
   EXPECT_EQ(*ids.current_token(), token_of(1));
+}
+
+// Two paths never have the same one, also after one of them was given up.
+// proves RFC 9000 5.1.2-1 9.5-2
+TEST(RemoteIds, EachIsReservedOnce) {
+  RemoteIds ids = started();
+  for (uint64_t sequence : {1u, 2u, 3u}) EXPECT_EQ(add(ids, sequence), ErrorCode::kNoError);
+  EXPECT_EQ(ids.reserve(), 1u);
+  EXPECT_EQ(ids.reserve(), 2u);
+  EXPECT_EQ(*ids.find(2), ConnectionId(bytes_of(2)));
+  ids.release(1);
+  EXPECT_EQ(ids.find(1), nullptr);
+  EXPECT_FALSE(ids.use(1));
+  EXPECT_EQ(ids.current(), ConnectionId(bytes_of(0)));
+  ids.release(0);
+  EXPECT_EQ(ids.current(), ConnectionId(bytes_of(0))) << "the one in use stays";
+  EXPECT_EQ(ids.reserve(), 3u);
+  EXPECT_FALSE(ids.has_fresh());
+  EXPECT_EQ(ids.reserve(), std::nullopt);
+  uint64_t retired = 9;
+  ASSERT_TRUE(ids.next_to_retire(retired));
+  EXPECT_EQ(retired, 1u);
+}
+
+TEST(RemoteIds, WhatThePeerRetiresIsReplacedByOneThatNoPathHad) {
+  RemoteIds ids = started();
+  for (uint64_t sequence : {1u, 2u, 3u}) EXPECT_EQ(add(ids, sequence), ErrorCode::kNoError);
+  EXPECT_EQ(ids.reserve(), 1u);
+  EXPECT_EQ(ids.reserve(), 2u);
+  EXPECT_EQ(add(ids, 4, 1), ErrorCode::kNoError);
+  EXPECT_EQ(ids.current_sequence(), 3u);
+  EXPECT_EQ(ids.reserve(), 4u);
+}
+
+// A peer that has none is called by none, on every path.
+TEST(RemoteIds, WithoutLengthThereIsButOne) {
+  RemoteIds ids(4);
+  ids.start(ConnectionId());
+  EXPECT_FALSE(ids.has_fresh());
+  EXPECT_EQ(ids.reserve(), 0u);
+  ids.release(0);
+  EXPECT_TRUE(ids.use(0));
 }
 
 // Against a set of sequence numbers: whatever comes, the ID in use is an active one.
@@ -127,7 +178,7 @@ TEST(RemoteIds, AgreeWithANaiveModel) {
     for (int i = 0; i < operations; ++i) {
       if (*rc::gen::inRange(0, 4) == 0) {
         const ConnectionId before = ids.current();
-        const bool changed = ids.use_fresh();
+        const bool changed = use_fresh(ids);
         RC_ASSERT(changed == (active.size() > 1));
         if (changed) active.erase(before.data()[0]);
       } else {

@@ -182,6 +182,25 @@ TEST_F(Datagrams, MoreThanThePathTakesPushesTheOldestOut) {
   consume_all(pair.server);
 }
 
+// A network that takes everything and acknowledges nothing is given no more than the window and its probes.
+// proves RFC 9221 5.3-1 5.3-2
+TEST_F(Datagrams, ObeyCongestionControl) {
+  ASSERT_TRUE(pair.handshake());
+  pair.run_for(Duration::milliseconds(200));
+  size_t sent = 0;
+  pair.filter = [&](bool to_server, Datagram& datagram) {
+    sent += to_server ? datagram.bytes.size() : 0;
+    return false;
+  };
+  for (int i = 0; i < 200; ++i) {
+    send_from_client(1'000, 1);
+    pair.run_for(Duration::microseconds(100));
+  }
+  EXPECT_GT(sent, 5'000u);
+  EXPECT_LE(sent, 16'000u) << "the first window has ten packets, and the path's MTU is searched";
+  EXPECT_GE(pair.client.stats().datagram_frames_dropped, 170u);
+}
+
 TEST_F(Datagrams, ClosingGivesEverythingBack) {
   ASSERT_TRUE(pair.handshake());
   pair.run_for(Duration::milliseconds(200));

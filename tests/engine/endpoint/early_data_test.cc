@@ -1,65 +1,11 @@
 // Sessions that are resumed, and 0-RTT (RFC 9001 section 4.6), with OpenSSL's TLS.
 #include "engine/connection/early_data.h"
 
-#include <gtest/gtest.h>
-
 #include "engine/verdicts.h"
-#include "tests/engine/endpoint/two_endpoints.h"
-#include "tests/simulation/real_tls.h"
+#include "tests/engine/endpoint/early_data_fixture.h"
 
 namespace viaduct::quic::test {
 namespace {
-
-std::vector<uint8_t> bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
-
-class EarlyData : public ::testing::Test {
- protected:
-  void make(PairOptions options = {.client = small_config(), .server = small_config()}) {
-    client_tls = sim::make_real_tls_client({.early_data = true});
-    server_tls = sim::make_real_tls_server({.early_data = true, .early_data_context = "as ever"});
-    options.real_client = client_tls.get();
-    options.real_server = server_tls.get();
-    pair.emplace(options);
-  }
-  // A first connection, for its ticket.
-  void meet() {
-    const ConnectionHandle handle = pair->connect_and_open();
-    pair->run_for(Duration::milliseconds(200));
-    EXPECT_EQ(pair->memory.servers(), 1u);
-    pair->client.command({.type = CommandType::kClose, .connection = handle});
-    pair->run_for(Duration::seconds(1));
-    pair->client.events.clear();
-    pair->server.events.clear();
-    pair->client.opened.clear();
-    pair->server.opened.clear();
-  }
-  // A second one that asks at once.
-  ConnectionHandle ask(std::string_view text, uint64_t stream = 0) {
-    const ConnectionHandle handle = pair->connect();
-    pair->client.write(handle, stream, bytes_of(text), true);
-    return handle;
-  }
-  // The client's first datagrams, which do not arrive: those that begin with an Initial, and those of 0-RTT alone.
-  struct Flight {
-    std::vector<Datagram> initial, early;
-  };
-  Flight hold_flight(size_t size) {
-    Flight flight;
-    const auto held = [&] { return flight.initial.size() + flight.early.size(); };
-    pair->filter = [&](bool to_server, Datagram& datagram) {
-      if (!to_server || held() == size) return true;
-      ((datagram.bytes[0] & 0xf0) == 0xd0 ? flight.early : flight.initial).push_back(datagram);
-      return false;
-    };
-    EXPECT_TRUE(pair->run_until([&] { return held() == size; }));
-    pair->filter = nullptr;
-    return flight;
-  }
-  bool completed() { return pair->client.saw(EventType::kCompleted) && pair->server.saw(EventType::kCompleted); }
-
-  std::unique_ptr<crypto::TlsContext> client_tls, server_tls;
-  std::optional<TwoEndpoints> pair;
-};
 
 TEST_F(EarlyData, ArrivesWithTheFirstFlight) {
   make();
@@ -149,7 +95,7 @@ TEST_F(EarlyData, KeepsNoMoreThanItMay) {
 }
 
 // RFC 9001 section 4.6.2: the server forgot what it promised, and all is sent again.
-// proves RFC 9001 4.6.2-3
+// proves RFC 9001 4.6.2-1 4.6.2-3
 TEST_F(EarlyData, IsSentAgainWhereItIsRejected) {
   make();
   meet();
@@ -158,11 +104,7 @@ TEST_F(EarlyData, IsSentAgainWhereItIsRejected) {
   options.server.stream_window = 600;
   options.server.connection_window = 1'000;
   options.server.max_streams_bidi = 1;
-  options.real_client = client_tls.get();
-  options.real_server = server_tls.get();
-  ServerMemory memory = pair->memory;
-  pair.emplace(options);
-  pair->memory = memory;
+  make_again(options);
   const ConnectionHandle handle = pair->connect();
   for (const uint64_t stream : {0u, 4u, 8u}) pair->client.write(handle, stream, std::vector<uint8_t>(900, 3), true);
   ASSERT_TRUE(pair->run_until([&] { return pair->server.finished[0]; }));
@@ -187,11 +129,7 @@ TEST_F(EarlyData, EndsWhereTheServerBreaksItsPromise) {
   meet();
   PairOptions options{.client = small_config(), .server = small_config()};
   options.server.max_streams_bidi = 1;
-  options.real_client = client_tls.get();
-  options.real_server = server_tls.get();
-  ServerMemory memory = pair->memory;
-  pair.emplace(options);
-  pair->memory = memory;
+  make_again(options);
   ask("hello");
   ASSERT_TRUE(pair->run_until([&] { return pair->client.saw(EventType::kClosed); }));
   EXPECT_EQ(pair->client.find(EventType::kClosed)->error, 0x0au);
@@ -223,6 +161,7 @@ TEST_F(EarlyData, IsTakenOnce) {
 }
 
 // A session without early data spares the certificate alone.
+// proves RFC 9001 5.6-1
 TEST_F(EarlyData, IsNotSentWhereTheClientDoesNotWantIt) {
   make();
   client_tls = sim::make_real_tls_client({});
@@ -234,6 +173,8 @@ TEST_F(EarlyData, IsNotSentWhereTheClientDoesNotWantIt) {
   ask("hello");
   ASSERT_TRUE(pair->run_until([&] { return pair->server.finished[0]; }));
   EXPECT_EQ(pair->client.stats().early_data_offered, 0u);
+  EXPECT_EQ(pair->client.stats().handshakes_resumed, 1u);
+  EXPECT_EQ(pair->server.stats().handshakes_resumed, 1u);
   EXPECT_FALSE(pair->client.find(EventType::kOpened)->early);
   EXPECT_FALSE(pair->server.saw(EventType::kCompleted));
 }
@@ -281,6 +222,8 @@ TEST_F(EarlyData, ATicketThatIsLostComesAgain) {
 
 // --- what is remembered ---
 
+// proves RFC 9000 7.4.1-8
+// proves RFC 9221 3-6
 TEST(Promise, ChangesWithEachLimitThatCounts) {
   const EndpointConfig config;
   const std::string promise = early_data_promise(config, "h3");
@@ -291,6 +234,9 @@ TEST(Promise, ChangesWithEachLimitThatCounts) {
   EXPECT_NE(early_data_promise(other, "h3"), promise);
   other = config;
   --other.max_streams_uni;
+  EXPECT_NE(early_data_promise(other, "h3"), promise);
+  other = config;
+  other.max_datagram_frame_size = 100;
   EXPECT_NE(early_data_promise(other, "h3"), promise);
   other = config;
   other.max_half_open *= 2;

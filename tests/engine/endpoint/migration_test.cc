@@ -1,9 +1,12 @@
 // Clients that move on purpose, and servers that ask them to (RFC 9000 sections 9.2, 9.5 and 9.6).
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <map>
 #include <set>
 
 #include "engine/connection/path_state.h"
+#include "engine/wire/frames.h"
 #include "tests/engine/endpoint/two_endpoints.h"
 
 namespace viaduct::quic::test {
@@ -78,6 +81,46 @@ TEST_F(Migration, HasIdsOfItsOwnInBothDirections) {
   for (const auto& id : new_to_client) EXPECT_FALSE(old_to_client.contains(id));
 }
 
+// Not even where a path was probed only, and did not answer or was left again.
+// proves RFC 9000 9.5-1 9.5-2
+TEST_F(Migration, NoIdIsEverOfTwoPaths) {
+  make();
+  // The server's answers to one address are lost; from another the client vanishes right after it went there.
+  const SocketAddress deaf{kElsewhere.ip, 45001}, gone{kElsewhere.ip, 45002};
+  unsigned from_gone = 0;
+  pair->filter = [&](bool to_server, Datagram& datagram) {
+    if (to_server) return datagram.path.remote != gone || ++from_gone <= 3;
+    return datagram.path.local != deaf && (datagram.path.local != gone || from_gone <= 2);
+  };
+  std::map<std::vector<uint8_t>, std::set<std::string>> to_server, to_client;
+  const auto look = [&] {
+    for (const Datagram& datagram : pair->sent_to_server)
+      to_server[dcid_of(datagram)].insert(datagram.path.remote.to_string());
+    for (const Datagram& datagram : pair->sent_to_client)
+      to_client[dcid_of(datagram)].insert(datagram.path.local.to_string());
+  };
+  for (const SocketAddress& local : {kElsewhere, deaf, SocketAddress{kElsewhere.ip, 45003}}) {
+    ASSERT_TRUE(move(local));
+    transfer(1'000);
+    pair->run_for(Duration::seconds(3));
+  }
+  EXPECT_EQ(pair->client.stats().path_validations_failed, 1u);
+  ASSERT_TRUE(move(gone));
+  pair->server.write(pair->accepted(), 1, std::vector<uint8_t>(50'000, 1), true);
+  pair->run_for(Duration::seconds(10));
+  EXPECT_EQ(pair->server.stats().path_validations_failed, 1u);
+  EXPECT_EQ(pair->server.stats().paths_changed, 3u);
+  look();
+  std::set<std::string> places;
+  for (const auto* ids : {&to_server, &to_client}) {
+    for (const auto& [id, addresses] : *ids) {
+      EXPECT_EQ(addresses.size(), 1u) << *addresses.begin() << " and " << *addresses.rbegin();
+      places.insert(addresses.begin(), addresses.end());
+    }
+  }
+  EXPECT_EQ(places.size(), 5u);
+}
+
 TEST_F(Migration, StaysWhereTheNewPathIsSilent) {
   make();
   pair->filter = [](bool to_server, Datagram& datagram) { return !to_server || datagram.path.remote != kElsewhere; };
@@ -133,11 +176,12 @@ TEST_F(Migration, GoesOnAsOftenAsThereAreIds) {
 }
 
 // RFC 9000 section 9.6.
-// proves RFC 9000 9.6.2-1
+// proves RFC 9000 9.6.2-1 18.2-5
 TEST_F(Migration, FollowsTheServersPreference) {
   PairOptions options{.client = small_config(), .server = small_config()};
   options.server.preferred_v4 = kPreferred;
   make(options);
+  EXPECT_EQ(pair->server.stats().paths_changed, 1u);
   EXPECT_EQ(pair->client.stats().paths_changed, 1u);
   transfer();
   ASSERT_FALSE(pair->sent_to_server.empty());
@@ -155,6 +199,91 @@ TEST_F(Migration, StaysWhereThePreferredAddressIsSilent) {
   ASSERT_TRUE(pair->run_until([&] { return pair->client.stats().path_validations_failed == 1; }));
   transfer();
   EXPECT_EQ(pair->client.stats().paths_changed, 0u);
+}
+
+// A client that hears nothing from there: what is more than a probe still comes from the address that it began with.
+// proves RFC 9000 9.6.2-2 9.6.2-3
+TEST_F(Migration, AServerStaysUntilItsPreferredAddressHasAnswered) {
+  PairOptions options{.client = small_config(), .server = small_config()};
+  options.server.preferred_v4 = kPreferred;
+  pair.emplace(options);
+  pair->filter = [&](bool to_server, Datagram& datagram) {
+    return to_server || datagram.path.remote != kPreferred || pair->client.stats().paths_changed == 0;
+  };
+  ASSERT_TRUE(pair->handshake());
+  ASSERT_TRUE(pair->run_until([&] { return pair->client.stats().paths_changed == 1; }));
+  std::deque<bool> are_probes;  // of the datagrams on their way to the filter
+  pair->server.set_tamper([&](MutableBytes, MutableBytes payload) {
+    bool is_probe = true;
+    Frame frame;
+    ByteReader reader(payload);
+    while (!reader.empty() && !parse_frame(reader, PacketType::kOneRtt, Role::kServer, frame))
+      is_probe &= is_probing(frame.type);
+    are_probes.push_back(is_probe);
+  });
+  size_t lost = 0;
+  pair->filter = [&](bool to_server, Datagram& datagram) {
+    if (to_server) return true;
+    const bool is_probe = are_probes.front();
+    are_probes.pop_front();
+    if (datagram.path.remote != kPreferred) return true;
+    EXPECT_TRUE(is_probe);
+    ++lost;
+    return false;
+  };
+  transfer();
+  ASSERT_TRUE(pair->run_until([&] { return pair->server.stats().path_validations_failed == 1; }));
+  EXPECT_GT(lost, 0u);
+  EXPECT_EQ(pair->server.stats().paths_changed, 0u);
+  transfer();
+}
+
+// Somebody in between shows the client's packets to the preferred address as coming from elsewhere.
+// proves RFC 9000 9.6.3-3
+TEST_F(Migration, NobodyElseLeadsAServerToItsPreferredAddress) {
+  PairOptions options{.client = small_config(), .server = small_config()};
+  options.server.preferred_v4 = kPreferred;
+  pair.emplace(options);
+  size_t received = 0, sent = 0;
+  pair->filter = [&](bool to_server, Datagram& datagram) {
+    if (to_server && datagram.path.local == kPreferred && pair->client.stats().paths_changed > 0) {
+      datagram.path.remote = kElsewhere;
+      received += datagram.bytes.size();
+    }
+    if (to_server || datagram.path.local != kElsewhere) return true;
+    sent += datagram.bytes.size();
+    EXPECT_LE(sent, 3 * received);
+    return false;
+  };
+  ASSERT_TRUE(pair->handshake());
+  ASSERT_TRUE(pair->run_until([&] { return pair->client.stats().paths_changed == 1; }));
+  transfer();
+  ASSERT_TRUE(pair->run_until([&] { return pair->server.stats().path_validations_failed > 0; }));
+  EXPECT_EQ(pair->server.stats().paths_changed, 0u);
+  EXPECT_GT(sent, 0u);
+  transfer();
+}
+
+// A move of its own waits for the preferred address, and that counts more.
+// proves RFC 9000 9.6.3-2
+TEST_F(Migration, ThePreferredAddressComesFirst) {
+  PairOptions options{.client = small_config(), .server = small_config()};
+  options.server.preferred_v4 = kPreferred;
+  pair.emplace(options);
+  pair->connect();
+  bool is_tried = false;
+  pair->filter = [&](bool to_server, Datagram& datagram) {
+    is_tried |= to_server && datagram.path.local == kPreferred;
+    return true;
+  };
+  ASSERT_TRUE(pair->run_until([&] { return is_tried; }));
+  EXPECT_FALSE(move());
+  ASSERT_TRUE(pair->run_until([&] { return pair->client.stats().paths_changed == 1; }));
+  pair->record = true;
+  transfer(1'000);
+  for (const Datagram& datagram : pair->sent_to_server) EXPECT_EQ(datagram.path.local, kPreferred);
+  EXPECT_TRUE(move());
+  ASSERT_TRUE(pair->run_until([&] { return pair->client.stats().paths_changed == 2; }));
 }
 
 TEST_F(Migration, FollowsNoPreferenceOfAnotherFamilyOrWhereItIsOff) {

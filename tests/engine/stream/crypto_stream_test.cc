@@ -54,6 +54,26 @@ TEST(CryptoStream, BoundsWhatComesAhead) {
   EXPECT_TRUE(f.receive(CryptoStream::kLateLimit, 1).is_ok());
 }
 
+// RFC 9001 section 4.1.3.
+// proves RFC 9001 4.1.3-1 4.1.3-2
+TEST(CryptoStream, TakesNothingNewOnceItsLevelHasEnded) {
+  Fixture f;
+  EXPECT_TRUE(f.receive(0, 1000).is_ok());
+  EXPECT_EQ(f.deliver(), 1000u);
+  EXPECT_FALSE(f.stream.end_receiving());
+  EXPECT_TRUE(f.receive(500, 500).is_ok()) << "what is sent again";
+  EXPECT_EQ(f.receive(500, 501).error.code, ErrorCode::kProtocolViolation);
+}
+
+// proves RFC 9001 4.1.3-3
+TEST(CryptoStream, MayNotEndWithBytesLeftOver) {
+  Fixture f;
+  EXPECT_TRUE(f.receive(0, 1000).is_ok());
+  EXPECT_TRUE(f.receive(1100, 10).is_ok());
+  EXPECT_EQ(f.deliver(), 1000u);
+  EXPECT_EQ(f.stream.end_receiving().code, ErrorCode::kProtocolViolation);
+}
+
 TEST(CryptoStream, SendsItsOwnCopyUntilAcknowledged) {
   Fixture f;
   ASSERT_TRUE(f.stream.append(pattern(0, 1500)));

@@ -61,6 +61,7 @@ TransportError parse_in(Bytes bytes, PacketType packet, Role sender, Frame& fram
 
 // proves RFC 9000 12.4-3 17.2.4-1
 // proves RFC 9001 8.3-2
+// proves RFC 9221 5-4
 TEST(FrameRules, PacketTypesCarryWhatTheTableSays) {
   const PacketType packets[] = {PacketType::kInitial, PacketType::kHandshake, PacketType::kZeroRtt,
                                 PacketType::kOneRtt};
