@@ -69,11 +69,12 @@ class FarmTest(unittest.TestCase):
         if status not in (0, -9):
             raise AssertionError(f"{process.config} ended with {status}:\n{process.log.read_text()[-3000:]}")
 
-    def start_transfers(self, ports, rate="2M", path="/big.bin"):
+    def start_transfers(self, ports, rate="16mbit", path="/big.bin"):
         transfers = {}
+        self.farm.narrow(ports, rate)
         for number, port in enumerate(ports):
             curl = self.curl if number % 2 == 0 else self.curl6
-            transfers[port] = curl.start(path, "-o", self.folder / str(port), "--limit-rate", rate, "--local-port", port)
+            transfers[port] = curl.start(path, "-o", self.folder / str(port), "--local-port", port)
         time.sleep(1)
         return transfers
 
@@ -105,6 +106,11 @@ class Forwarding(FarmTest):
     def test_a_large_file_through_each(self):
         for curl in (self.curl, self.curl6):
             self.assertEqual(hashlib.sha256(curl.get("/big.bin")[2]).digest(), hashlib.sha256(BIG).digest())
+
+    def test_no_packet_waits_for_a_server_s_link_address(self):
+        for attempt in range(8):
+            self.assertEqual(self.curl.get("/")[0], 200)
+        self.assertEqual(self.lbs[0].tell("/viaduct/verdicts").get("lb_next_hop_unknown", 0), 0)
 
     def test_every_frame_has_one_verdict(self):
         self.curl.get("/")
@@ -177,7 +183,7 @@ class KilledBalancer(FarmTest):
         transfers = {}
         while len(transfers) < 8 or not all(any(counts["CID"] for counts in lb.packets().values()) for lb in self.lbs):
             self.assertLess(len(transfers), 40, [lb.packets() for lb in self.lbs])
-            transfers.update(self.start_transfers(range(23400 + len(transfers), 23404 + len(transfers)), rate="1M"))
+            transfers.update(self.start_transfers(range(23400 + len(transfers), 23404 + len(transfers)), rate="8mbit"))
         return transfers
 
     def test_connections_go_on_through_the_other_one(self):

@@ -30,6 +30,7 @@ CADDY = """{{
   }}
 }}
 https://origin.example {{
+  {options}
   tls {folder}/certificate.pem {folder}/key.pem
   root * {folder}/www
   file_server
@@ -46,6 +47,7 @@ defaults
   timeout connect 5s
 frontend quic
   bind quic4@:443 ssl crt {folder}/both.pem alpn h3 {options}
+  bind quic6@:443 v6only ssl crt {folder}/both.pem alpn h3 {options}
   default_backend files
 backend files
   server nginx 127.0.0.1:8080

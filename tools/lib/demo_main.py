@@ -1,10 +1,10 @@
-"""usage: tools/demo [--once] [--balanced] [--json FILE]
+"""usage: tools/demo [--once] [--json FILE]
 
 Builds Viaduct, makes hosts in network namespaces of its own and fetches with curl over HTTP/3: from viaduct-origin on
-DPDK at the end of a virtual cable. Prints a line for each thing tried, then keeps serving until Ctrl-C.
+DPDK at the end of a virtual cable, and then through two viaduct-lb from two origins, while clients move, a balancer dies
+and a server is drained. Prints a line for each thing tried, then keeps serving until Ctrl-C.
 
   --once       end after the table; exit 0 only if every line held
-  --balanced   then also through two viaduct-lb from two origins, while clients move, a balancer dies, a server is drained
   --json FILE  write the table as JSON
   --help       this text
 """
@@ -163,7 +163,7 @@ Look further (as root, while this runs):
 
 
 def parse(arguments):
-    once, balanced, output = False, False, None
+    once, output = False, None
     words = iter(arguments)
     for word in words:
         if word in ("--help", "-h"):
@@ -171,13 +171,11 @@ def parse(arguments):
             sys.exit(0)
         elif word == "--once":
             once = True
-        elif word == "--balanced":
-            balanced = True
         elif word == "--json":
             output = next(words, None) or sys.exit("tools/demo: --json needs a file")
         else:
             sys.exit(f"tools/demo: unknown word '{word}' (see --help)")
-    return once, balanced, output
+    return once, output
 
 
 def show_balanced(demo, table):
@@ -197,7 +195,7 @@ def interrupt(*_):
 
 
 def main():
-    once, balanced, output = parse(sys.argv[1:])
+    once, output = parse(sys.argv[1:])
     build("release")
     signal.signal(signal.SIGTERM, interrupt)
     table = Table("tools/demo")
@@ -209,8 +207,7 @@ def main():
         table.row("viaduct-origin starts", lambda: demo.origin.wait_ready() and "serving on 198.18.1.2 and 2001:db8:1::2")
         if table.held():
             demo.show(table)
-            if balanced:
-                show_balanced(demo, table)
+            show_balanced(demo, table)
         if not once and table.held():
             print(demo.hints() + "\nServing until Ctrl-C.", flush=True)
             signal.pause()

@@ -1,6 +1,6 @@
 """usage: tools/test [options] [STAGE]...
 
-Builds the project and passes its tests; the last line is "N passed, N failed". Stages, in their order (all by default):
+Builds the project and passes its tests; the last line is "N passed, N failed". Stages, in their order (all but fuzz by default):
 
   lint         formatting, floors, citations of RFCs, clang-tidy on changed files
   unit         every floor's tests
@@ -39,8 +39,8 @@ from build import TOP, build
 # The end-to-end tests that are also run with sanitizers.
 SANITIZED_END_TO_END = "TwoWorkersUnderLoad"
 STAGES = ["lint", "unit", "simulation", "fuzz", "verdicts", "end-to-end", "soak", "interop", "balanced"]
-# Only where they are named: they take a build of their own, or another program's routing.
-NAMED_ONLY = ["fuzz", "balanced"]
+# Only where they are named: they take a build of their own.
+NAMED_ONLY = ["fuzz"]
 
 
 class Tally:

@@ -55,6 +55,20 @@ table inet rewrite {{
 }}
 """)
 
+    def swallow(self, port):
+        """From now on the gateway drops what comes from and goes to the client's UDP port."""
+        self.gateway.run("nft", "-f", "-", input=f"""
+table inet swallow {{
+  chain forward {{ type filter hook forward priority -10; udp sport {port} drop; udp dport {port} drop; }}
+}}
+""")
+
+    def let_all_pass(self):
+        """Ends what rewrite_source_port() and swallow() began."""
+        self.rewritten = {}
+        for table in ("rewrite", "swallow"):
+            self.gateway.run("nft", "delete", "table", "inet", table, check=False)
+
     def watch_ecn(self):
         """From now on the gateway counts the origin's UDP packets by their ECN codepoint; see ecn_seen()."""
         names = ("not-ect", "ect1", "ect0", "ce")
@@ -124,7 +138,7 @@ class Farm:
     GATEWAY, GATEWAY6 = "198.18.1.1", "2001:db8:1::1"
 
     def __init__(self, balancers=2, servers=2, kernel_servers=False):
-        self.tag = f"{random.randrange(1 << 20):05x}"
+        self.tag, self.has_lanes = f"{random.randrange(1 << 20):05x}", False
         self.client, self.router = Host(f"vf-client-{self.tag}"), Host(f"vf-router-{self.tag}")
         Cable(self.client, "eth0", [f"{self.CLIENT}/24", "2001:db8:0::2/64"],
               self.router, "eth0", ["198.18.0.1/24", "2001:db8:0::1/64"])
@@ -185,6 +199,25 @@ class Farm:
         for family, service, which in (("-4", f"{self.SERVICE}/32", 0), ("-6", f"{self.SERVICE6}/128", 1)):
             hops = [word for i in balancers for word in ("nexthop", "via", self.balancer_addresses(i)[which])]
             self.router.run("ip", family, "route", "replace", service, *hops)
+
+    def narrow(self, ports, rate):
+        """From now on the router gives each of these UDP ports of the client `rate` (tc's words: 14mbit) and a queue of 60 kB,
+        whose overflow is lost."""
+        if not self.has_lanes:
+            self.router.run("tc", "qdisc", "add", "dev", "eth0", "root", "handle", "1:", "htb")
+            self.has_lanes = True
+        for port in ports:
+            lane = f"1:{port:x}"
+            self.router.run("tc", "class", "replace", "dev", "eth0", "parent", "1:", "classid", lane, "htb", "rate", rate)
+            self.router.run("tc", "qdisc", "replace", "dev", "eth0", "parent", lane, "bfifo", "limit", "60000")
+        lanes = ", ".join(f"{port} : 1:{port:x}" for port in ports)
+        self.router.run("nft", "-f", "-", input=f"""
+table inet narrow {{
+  chain lanes {{ type filter hook postrouting priority 0;
+    oifname "eth0" meta priority set udp dport map {{ {lanes} }}
+  }}
+}}
+""")
 
     def move_client(self, old_port, new_port, new_ip="198.18.0.77", new_ip6="2001:db8:0::77"):
         """From now on the client's UDP port `old_port` shows as another port of another address, both ways."""
