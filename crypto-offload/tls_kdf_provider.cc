@@ -134,9 +134,11 @@ int start(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH*, const OSSL_DISPA
 }  // namespace
 
 const char* tls_kdf_query() {
-  static const bool loaded = OSSL_PROVIDER_add_builtin(nullptr, "viaduct", &start) == 1 &&
-                             OSSL_PROVIDER_try_load(nullptr, "viaduct", 1) != nullptr;
-  return loaded ? "?provider=viaduct" : nullptr;
+  // Loaded for the life of the process.
+  static OSSL_PROVIDER* const provider = OSSL_PROVIDER_add_builtin(nullptr, "viaduct", &start) == 1
+                                             ? OSSL_PROVIDER_try_load(nullptr, "viaduct", 1)
+                                             : nullptr;
+  return provider ? "?provider=viaduct" : nullptr;
 }
 
 }  // namespace viaduct::crypto
