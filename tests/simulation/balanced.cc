@@ -59,13 +59,19 @@ void Balanced::make_origin(size_t number) {
 // What the network's equal-cost paths do: a flow has its balancer as long as both live.
 void Balanced::deliver(Datagram datagram) {
   const size_t first = (datagram.from.port ^ datagram.from.ip.bytes.back()) % balancers_.size();
+  const bool is_lost = !balancers_[first] && simulation_.now() < noticed_at_;
   Balancer* balancer = balancers_[first] ? balancers_[first].get() : balancers_[1 - first].get();
-  if (!balancer) return;
+  if (is_lost || !balancer) return;
   auto routed = balancer->route(datagram, simulation_.now());
   if (routed) origins_.at(routed->origin)->receive(std::move(routed->datagram));
 }
 
 void Balanced::restart(size_t balancer) { balancers_[balancer] = std::make_unique<Balancer>(configuration_); }
+
+void Balanced::kill(size_t balancer, Duration unnoticed) {
+  balancers_[balancer].reset();
+  noticed_at_ = simulation_.now() + unnoticed;
+}
 
 void Balanced::load(const std::function<void(lb::Configuration&)>& change) {
   change(configuration_);

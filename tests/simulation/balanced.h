@@ -31,8 +31,8 @@ class Balanced {
   // --- what can happen ---
   // A balancer dies and another one takes its place, knowing nothing.
   void restart(size_t balancer);
-  // It dies, and the other one gets everything.
-  void kill(size_t balancer) { balancers_[balancer].reset(); }
+  // It dies, and the other one gets everything; what comes for it before the routers notice is lost.
+  void kill(size_t balancer, Duration unnoticed = {});
   // All balancers get another configuration.
   void load(const std::function<void(lb::Configuration&)>& change);
 
@@ -59,6 +59,7 @@ class Balanced {
   std::unique_ptr<Host> client_;
   std::vector<std::unique_ptr<Host>> origins_;
   std::array<std::unique_ptr<Balancer>, 2> balancers_;
+  Instant noticed_at_;  // that one is dead
 };
 
 }  // namespace viaduct::sim

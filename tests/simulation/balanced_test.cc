@@ -46,6 +46,20 @@ TEST(Balancing, SurvivesTheDeathOfOneBalancer) {
   balanced.expect_success(kLimit);
 }
 
+// The servers are at the limits of their streams, and each update of a limit is lost with the balancer: once the
+// routers know, clients have to say again what nobody asks them for.
+TEST(Balancing, SurvivesADeathThatRoutersNoticeLate) {
+  for (const int64_t unnoticed : {100, 300, 1'000, 3'000}) {
+    BalancedConfig config = downloads(6, 2 * kMega);
+    config.scenario.client.heartbeat = {};
+    config.scenario.client_endpoint.stream_window = 32'000;
+    Balanced balanced(config);
+    balanced.after_handshakes(Duration::milliseconds(500),
+                              [&] { balanced.kill(0, Duration::milliseconds(unnoticed)); });
+    balanced.expect_success(kLimit);
+  }
+}
+
 TEST(Balancing, SurvivesMigrationsAndAChangeOfThePool) {
   BalancedConfig config = downloads(6, 2 * kMega);
   config.scenario.rebindings = {{Duration::seconds(1)}, {Duration::seconds(2), true}, {Duration::seconds(4), true}};
