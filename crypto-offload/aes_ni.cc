@@ -72,100 +72,127 @@ VIADUCT_AES void expand_256(const uint8_t* key, Schedule& out) {
   set_round_key(out, 14, mix(a, rotated<0x40>(b)));
 }
 
-enum class Operation : uint8_t { kEncrypt, kDecrypt, kMask };
-
-template <Operation kOperation>
-VIADUCT_AES inline void store(uint8_t* out, __m128i block) {
-  if constexpr (kOperation == Operation::kMask) {
-    const int front = _mm_cvtsi128_si32(block);
-    std::memcpy(out, &front, sizeof front);
-    out[4] = static_cast<uint8_t>(_mm_extract_epi8(block, 4));
-  } else {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), block);
-  }
+VIADUCT_AES inline __m128i load(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+VIADUCT_AES inline void store(uint8_t* p, __m128i block) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), block); }
+VIADUCT_AES inline void store_mask(uint8_t* p, __m128i block) {
+  const int front = _mm_cvtsi128_si32(block);
+  std::memcpy(p, &front, sizeof front);
+  p[4] = static_cast<uint8_t>(_mm_extract_epi8(block, 4));
 }
 
-// The instructions of one block depend on each other, those of the lanes do not: eight lanes keep the
-// unit busy. Round keys are memory operands, because eight schedules fit no register file.
-template <size_t kCount, size_t kRounds, Operation kOperation>
-VIADUCT_AES inline void run(const Lane* lanes) {
-  constexpr bool kEncrypt = kOperation != Operation::kDecrypt;
+// The instructions of one block depend on each other, those of the lanes do not: eight lanes keep the unit busy. Where
+// each has its own key, round keys are memory operands, because eight schedules fit no register file.
+template <size_t kCount, size_t kRounds>
+VIADUCT_AES inline void mask_lanes(const Lane* lanes) {
   const __m128i* keys[kCount];
   __m128i state[kCount];
 #pragma GCC unroll 8
   for (size_t i = 0; i < kCount; ++i) {
     keys[i] = reinterpret_cast<const __m128i*>(lanes[i].schedule->round_keys.data());
-    state[i] = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(lanes[i].in)), keys[i][0]);
+    state[i] = _mm_xor_si128(load(lanes[i].in), keys[i][0]);
   }
 #pragma GCC unroll 16
   for (size_t round = 1; round < kRounds; ++round) {
 #pragma GCC unroll 8
-    for (size_t i = 0; i < kCount; ++i) {
-      state[i] = kEncrypt ? _mm_aesenc_si128(state[i], keys[i][round]) : _mm_aesdec_si128(state[i], keys[i][round]);
-    }
-  }
-#pragma GCC unroll 8
-  for (size_t i = 0; i < kCount; ++i) {
-    const __m128i last = keys[i][kRounds];
-    state[i] = kEncrypt ? _mm_aesenclast_si128(state[i], last) : _mm_aesdeclast_si128(state[i], last);
-    store<kOperation>(lanes[i].out, state[i]);
-  }
-}
-
-template <size_t kRounds, Operation kOperation>
-VIADUCT_AES void run_all(const Lane* lanes, size_t count) {
-  if (count == kLanes) return run<kLanes, kRounds, kOperation>(lanes);
-  if (count >= 4) {
-    run<4, kRounds, kOperation>(lanes);
-    lanes += 4;
-    count -= 4;
-  }
-  if (count >= 2) {
-    run<2, kRounds, kOperation>(lanes);
-    lanes += 2;
-    count -= 2;
-  }
-  if (count == 1) run<1, kRounds, kOperation>(lanes);
-}
-
-template <Operation kOperation>
-void run_any(const Lane* lanes, size_t count) {
-  lanes->schedule->rounds == 10 ? run_all<10, kOperation>(lanes, count) : run_all<14, kOperation>(lanes, count);
-}
-
-VIADUCT_AES inline __m128i load(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
-
-// Mixes each target half with the cipher's word on the other one.
-template <size_t kCount>
-VIADUCT_AES inline void mix_halves(const HalvesLane* lanes, uint8_t pass, uint8_t* HalvesLane::* target,
-                                   uint8_t* HalvesLane::* source, const uint8_t* HalvesLane::* mask) {
-  __m128i state[kCount];
-  const __m128i* keys[kCount];
-#pragma GCC unroll 8
-  for (size_t i = 0; i < kCount; ++i) {
-    keys[i] = reinterpret_cast<const __m128i*>(lanes[i].schedule->round_keys.data());
-    // What the half is expanded with: the block's size and the pass, in the last two bytes.
-    const __m128i tail = _mm_slli_si128(_mm_cvtsi32_si128(lanes[i].size | pass << 8), 14);
-    state[i] = _mm_xor_si128(_mm_xor_si128(load(lanes[i].*source), tail), keys[i][0]);
-  }
-#pragma GCC unroll 16
-  for (size_t round = 1; round < 10; ++round) {
-#pragma GCC unroll 8
     for (size_t i = 0; i < kCount; ++i) state[i] = _mm_aesenc_si128(state[i], keys[i][round]);
   }
 #pragma GCC unroll 8
-  for (size_t i = 0; i < kCount; ++i) {
-    const __m128i word = _mm_and_si128(_mm_aesenclast_si128(state[i], keys[i][10]), load(lanes[i].*mask));
-    store<Operation::kEncrypt>(lanes[i].*target, _mm_xor_si128(load(lanes[i].*target), word));
-  }
+  for (size_t i = 0; i < kCount; ++i) store_mask(lanes[i].out, _mm_aesenclast_si128(state[i], keys[i][kRounds]));
 }
 
-template <size_t kCount>
-VIADUCT_AES void unmix_lanes(const HalvesLane* lanes, bool all_passes) {
-  mix_halves<kCount>(lanes, 4, &HalvesLane::left, &HalvesLane::right, &HalvesLane::left_mask);
-  mix_halves<kCount>(lanes, 3, &HalvesLane::right, &HalvesLane::left, &HalvesLane::right_mask);
-  mix_halves<kCount>(lanes, 2, &HalvesLane::left, &HalvesLane::right, &HalvesLane::left_mask);
-  if (all_passes) mix_halves<kCount>(lanes, 1, &HalvesLane::right, &HalvesLane::left, &HalvesLane::right_mask);
+template <size_t kRounds>
+VIADUCT_AES void mask_all(const Lane* lanes, size_t count) {
+  if (count == kLanes) return mask_lanes<kLanes, kRounds>(lanes);
+  for (; count >= 4; lanes += 4, count -= 4) mask_lanes<4, kRounds>(lanes);
+  for (; count >= 2; lanes += 2, count -= 2) mask_lanes<2, kRounds>(lanes);
+  if (count == 1) mask_lanes<1, kRounds>(lanes);
+}
+
+// Blocks of one AES-128 key, in registers.
+template <size_t kCount, bool kEncrypt>
+VIADUCT_AES [[gnu::always_inline]] inline void run_rounds(const Schedule& schedule, __m128i (&state)[kCount]) {
+#pragma GCC unroll 16
+  for (size_t round = 1; round < 10; ++round) {
+    const __m128i key = round_key(schedule, round);
+#pragma GCC unroll 8
+    for (__m128i& lane : state) lane = kEncrypt ? _mm_aesenc_si128(lane, key) : _mm_aesdec_si128(lane, key);
+  }
+  const __m128i last = round_key(schedule, 10);
+#pragma GCC unroll 8
+  for (__m128i& lane : state) lane = kEncrypt ? _mm_aesenclast_si128(lane, last) : _mm_aesdeclast_si128(lane, last);
+}
+
+template <bool kEncrypt>
+struct Cipher {
+  static constexpr size_t kOut = kBlockSize;
+  const Schedule& schedule;
+
+  template <size_t kCount>
+  VIADUCT_AES void run(const uint8_t* const* in, uint8_t* out) const {
+    __m128i state[kCount];
+    const __m128i first = round_key(schedule, 0);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kCount; ++i) state[i] = _mm_xor_si128(load(in[i]), first);
+    run_rounds<kCount, kEncrypt>(schedule, state);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kCount; ++i) store(out + i * kOut, state[i]);
+  }
+};
+
+// The passes of blocks that are cut into halves.
+struct Unmix {
+  static constexpr size_t kOut = 2 * kBlockSize;
+  const Schedule& schedule;
+  const HalvesLayout& layout;
+  bool all_passes;
+
+  // Mixes each target half with the cipher's word on the other one.
+  template <size_t kCount>
+  VIADUCT_AES [[gnu::always_inline]] void mix(size_t pass, __m128i (&target)[kCount], const __m128i (&source)[kCount],
+                                              __m128i mask) const {
+    // Without this the compiler keeps round keys from pass to pass, on the stack, where halves are already.
+    asm volatile("" ::: "memory");
+    __m128i state[kCount];
+    const __m128i first = _mm_xor_si128(load(layout.tails[pass].data()), round_key(schedule, 0));
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kCount; ++i) state[i] = _mm_xor_si128(source[i], first);
+    run_rounds<kCount, true>(schedule, state);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kCount; ++i) target[i] = _mm_xor_si128(target[i], _mm_and_si128(state[i], mask));
+  }
+
+  template <size_t kCount>
+  VIADUCT_AES void run(const uint8_t* const* in, uint8_t* out) const {
+    __m128i left[kCount], right[kCount];
+    const __m128i left_mask = load(layout.left_mask.data()), right_mask = load(layout.right_mask.data());
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kCount; ++i) {
+      left[i] = _mm_and_si128(load(in[i]), left_mask);
+      right[i] = _mm_and_si128(load(in[i] + layout.right_at), right_mask);
+    }
+    mix<kCount>(4, left, right, left_mask);
+    mix<kCount>(3, right, left, right_mask);
+    mix<kCount>(2, left, right, left_mask);
+    if (all_passes) mix<kCount>(1, right, left, right_mask);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kCount; ++i) {
+      store(out + i * kOut, left[i]);
+      store(out + i * kOut + kBlockSize, right[i]);
+    }
+  }
+};
+
+// All lanes at a time; what is left over fills them up with itself, which takes no longer than what is left alone.
+template <class Work>
+void run_blocks(const Work& work, const uint8_t* const* in, uint8_t* out, size_t count) {
+  for (; count >= kLanes; in += kLanes, out += kLanes * Work::kOut, count -= kLanes) work.template run<kLanes>(in, out);
+  if (count == 0) return;
+  if (count == 1) return work.template run<1>(in, out);
+  const uint8_t* filled[kLanes];
+  uint8_t results[kLanes * Work::kOut];
+  for (size_t i = 0; i < kLanes; ++i) filled[i] = in[i < count ? i : 0];
+  count > kLanes / 2 ? work.template run<kLanes>(filled, results) : work.template run<kLanes / 2>(filled, results);
+  std::memcpy(out, results, count * Work::kOut);
 }
 
 }  // namespace
@@ -192,14 +219,21 @@ VIADUCT_AES void invert(const Schedule& schedule, Schedule& inverse) {
   set_round_key(inverse, schedule.rounds, round_key(schedule, 0));
 }
 
-void encrypt(const Lane* lanes, size_t count) { run_any<Operation::kEncrypt>(lanes, count); }
-void decrypt(const Lane* lanes, size_t count) { run_any<Operation::kDecrypt>(lanes, count); }
-void encrypt_to_masks(const Lane* lanes, size_t count) { run_any<Operation::kMask>(lanes, count); }
+void encrypt(const Schedule& schedule, const uint8_t* const* in, uint8_t* out, size_t count) {
+  run_blocks(Cipher<true>{schedule}, in, out, count);
+}
 
-void unmix(const HalvesLane* lanes, size_t count, bool all_passes) {
-  if (count == kLanes) return unmix_lanes<kLanes>(lanes, all_passes);
-  for (; count >= 2; lanes += 2, count -= 2) unmix_lanes<2>(lanes, all_passes);
-  if (count == 1) unmix_lanes<1>(lanes, all_passes);
+void decrypt(const Schedule& schedule, const uint8_t* const* in, uint8_t* out, size_t count) {
+  run_blocks(Cipher<false>{schedule}, in, out, count);
+}
+
+void encrypt_to_masks(const Lane* lanes, size_t count) {
+  lanes->schedule->rounds == 10 ? mask_all<10>(lanes, count) : mask_all<14>(lanes, count);
+}
+
+void unmix(const Schedule& schedule, const HalvesLayout& layout, const uint8_t* const* in, uint8_t* out, size_t count,
+           bool all_passes) {
+  run_blocks(Unmix{schedule, layout, all_passes}, in, out, count);
 }
 
 }  // namespace viaduct::crypto::aes_ni

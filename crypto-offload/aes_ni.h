@@ -28,31 +28,33 @@ void expand(Bytes key, Schedule& schedule);
 // The schedule that decrypts what `schedule` encrypts.
 void invert(const Schedule& schedule, Schedule& inverse);
 
-// One block with its key; where the result goes may be where the block is.
+// Blocks of one AES-128 key: in[i] goes to out + i * kBlockSize, which may be in[i] itself.
+void encrypt(const Schedule& schedule, const uint8_t* const* in, uint8_t* out, size_t count);
+void decrypt(const Schedule& schedule, const uint8_t* const* in, uint8_t* out, size_t count);
+
+// One block with its key, for a header-protection mask.
 struct Lane {
   const Schedule* schedule;
   const uint8_t* in;  // kBlockSize bytes
-  uint8_t* out;       // kBlockSize bytes, or those of a mask
+  uint8_t* out;       // 5 bytes
 };
-
-// 1 to kLanes lanes whose schedules have the same number of rounds.
-void encrypt(const Lane* lanes, size_t count);
-void decrypt(const Lane* lanes, size_t count);
-// Encrypts, and writes the first 5 bytes only: header-protection masks (RFC 9001 section 5.4.3).
+// Encrypts, and writes the first 5 bytes only (RFC 9001 section 5.4.3). 1 to kLanes lanes whose schedules have the same
+// number of rounds.
 void encrypt_to_masks(const Lane* lanes, size_t count);
 
-// A block of another length than AES's, cut into halves of up to 10 bytes with zeros behind them (QUIC-LB draft,
-// section 5.4.2). The masks say which bits belong to a half.
-struct HalvesLane {
-  const Schedule* schedule;
-  uint8_t* left;  // kBlockSize bytes, as all below
-  uint8_t* right;
-  const uint8_t* left_mask;
-  const uint8_t* right_mask;
-  uint8_t size;  // of the whole block
+// How a block of another length than AES's is cut into halves (QUIC-LB draft, section 5.4.2): which bits of the 16
+// bytes from `in` on, and from in + right_at on, belong to them, and what they are expanded with in each pass.
+struct alignas(16) HalvesLayout {
+  std::array<uint8_t, kBlockSize> left_mask{};
+  std::array<uint8_t, kBlockSize> right_mask{};
+  std::array<std::array<uint8_t, kBlockSize>, 5> tails{};  // by the pass, 1 to 4
+  uint8_t right_at = 0;
 };
 
-// Takes passes 4, 3, 2 and, if all_passes, 1 back. 1 to kLanes lanes of AES-128.
-void unmix(const HalvesLane* lanes, size_t count, bool all_passes);
+// Takes passes 4, 3, 2 and, if all_passes, 1 back from such blocks of one AES-128 key. What follows in[i] in the
+// kBlockSize bytes of each half is read and ignored. To out + i * 2 * kBlockSize go the left half with zeros behind it,
+// then the right one.
+void unmix(const Schedule& schedule, const HalvesLayout& layout, const uint8_t* const* in, uint8_t* out, size_t count,
+           bool all_passes);
 
 }  // namespace viaduct::crypto::aes_ni

@@ -13,19 +13,22 @@ namespace viaduct::crypto {
 
 namespace {
 
-// The bits of the halves of a block, by its size.
-struct Masks {
-  Block left{};
-  Block right{};
-};
-constexpr auto kMasks = [] {
-  std::array<Masks, 20> all{};
+// By the size of a block.
+constexpr auto kLayouts = [] {
+  std::array<aes_ni::HalvesLayout, 20> all{};
   for (size_t size = 1; size < all.size(); ++size) {
+    aes_ni::HalvesLayout& layout = all[size];
     const size_t half = (size + 1) / 2;
-    for (size_t i = 0; i < half; ++i) all[size].left[i] = all[size].right[i] = 0xff;
-    if (size % 2 == 0) continue;
-    all[size].left[half - 1] = 0xf0;
-    all[size].right[0] = 0x0f;
+    for (size_t i = 0; i < half; ++i) layout.left_mask[i] = layout.right_mask[i] = 0xff;
+    if (size % 2 != 0) {
+      layout.left_mask[half - 1] = 0xf0;
+      layout.right_mask[0] = 0x0f;
+    }
+    for (size_t pass = 1; pass < layout.tails.size(); ++pass) {
+      layout.tails[pass][14] = static_cast<uint8_t>(size);
+      layout.tails[pass][15] = static_cast<uint8_t>(pass);
+    }
+    layout.right_at = static_cast<uint8_t>(size - half);
   }
   return all;
 }();
@@ -57,77 +60,37 @@ BlockCipher::~BlockCipher() = default;
 BlockCipher::BlockCipher(BlockCipher&&) noexcept = default;
 BlockCipher& BlockCipher::operator=(BlockCipher&&) noexcept = default;
 
-// Hands `count` jobs to AES-NI, as many at a time as there are lanes; a portable one is done on the spot.
-template <bool kEncrypt, class JobAt>
-void BlockCipher::run(size_t count, JobAt job_at) {
-  aes_ni::Lane lanes[aes_ni::kLanes];
-  size_t used = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const Job job = job_at(i);
-    const Keys& keys = *job.cipher->keys_;
-    uint8_t* block = job.block->data();
-    if (keys.portable) {
-      kEncrypt ? AES_encrypt(block, block, &keys.portable_encrypt) : AES_decrypt(block, block, &keys.portable_decrypt);
-      continue;
+void BlockCipher::encrypt(std::span<const uint8_t* const> blocks, Block* out) const {
+  if (!keys_->portable) return aes_ni::encrypt(keys_->encrypt, blocks.data(), out->data(), blocks.size());
+  for (const uint8_t* block : blocks) AES_encrypt(block, (out++)->data(), &keys_->portable_encrypt);
+}
+
+void BlockCipher::decrypt(std::span<const uint8_t* const> blocks, Block* out) const {
+  if (!keys_->portable) return aes_ni::decrypt(keys_->decrypt, blocks.data(), out->data(), blocks.size());
+  for (const uint8_t* block : blocks) AES_decrypt(block, (out++)->data(), &keys_->portable_decrypt);
+}
+
+void BlockCipher::unmix(std::span<const uint8_t* const> blocks, size_t size, bool all_passes, Halves* out) const {
+  const aes_ni::HalvesLayout& layout = kLayouts[size];
+  if (!keys_->portable)
+    return aes_ni::unmix(keys_->encrypt, layout, blocks.data(), out->left.data(), blocks.size(), all_passes);
+  for (const uint8_t* block : blocks) {
+    Halves& halves = *out++;
+    for (size_t i = 0; i < sizeof(Block); ++i) {
+      halves.left[i] = block[i] & layout.left_mask[i];
+      halves.right[i] = block[layout.right_at + i] & layout.right_mask[i];
     }
-    lanes[used++] = {kEncrypt ? &keys.encrypt : &keys.decrypt, block, block};
-    if (used < aes_ni::kLanes) continue;
-    kEncrypt ? aes_ni::encrypt(lanes, used) : aes_ni::decrypt(lanes, used);
-    used = 0;
+    const auto mix = [&](Block& target, const Block& source, const Block& mask, size_t pass) {
+      Block word;
+      for (size_t i = 0; i < word.size(); ++i) word[i] = source[i] ^ layout.tails[pass][i];
+      AES_encrypt(word.data(), word.data(), &keys_->portable_encrypt);
+      for (size_t i = 0; i < word.size(); ++i) target[i] ^= word[i] & mask[i];
+    };
+    mix(halves.left, halves.right, layout.left_mask, 4);
+    mix(halves.right, halves.left, layout.right_mask, 3);
+    mix(halves.left, halves.right, layout.left_mask, 2);
+    if (all_passes) mix(halves.right, halves.left, layout.right_mask, 1);
   }
-  if (used > 0) kEncrypt ? aes_ni::encrypt(lanes, used) : aes_ni::decrypt(lanes, used);
-}
-
-void BlockCipher::encrypt_blocks(std::span<Block> blocks) const {
-  run<true>(blocks.size(), [&](size_t i) { return Job{this, &blocks[i]}; });
-}
-
-void BlockCipher::decrypt_blocks(std::span<Block> blocks) const {
-  run<false>(blocks.size(), [&](size_t i) { return Job{this, &blocks[i]}; });
-}
-
-void BlockCipher::encrypt_each(std::span<const Job> jobs) {
-  run<true>(jobs.size(), [&](size_t i) { return jobs[i]; });
-}
-
-void BlockCipher::decrypt_each(std::span<const Job> jobs) {
-  run<false>(jobs.size(), [&](size_t i) { return jobs[i]; });
-}
-
-// One after the other, without AES-NI.
-void BlockCipher::unmix(const HalvesJob& job, bool all_passes) {
-  const Masks& masks = kMasks[job.size];
-  Halves& halves = *job.halves;
-  const auto mix = [&job](Block& target, const Block& source, const Block& mask, uint8_t pass) {
-    Block word = source;
-    word[14] = job.size;
-    word[15] = pass;
-    AES_encrypt(word.data(), word.data(), &job.cipher->keys_->portable_encrypt);
-    for (size_t i = 0; i < word.size(); ++i) target[i] ^= word[i] & mask[i];
-  };
-  mix(halves.left, halves.right, masks.left, 4);
-  mix(halves.right, halves.left, masks.right, 3);
-  mix(halves.left, halves.right, masks.left, 2);
-  if (all_passes) mix(halves.right, halves.left, masks.right, 1);
-}
-
-void BlockCipher::unmix_each(std::span<const HalvesJob> jobs, bool all_passes) {
-  aes_ni::HalvesLane lanes[aes_ni::kLanes];
-  size_t used = 0;
-  for (const HalvesJob& job : jobs) {
-    const Keys& keys = *job.cipher->keys_;
-    if (keys.portable) {
-      unmix(job, all_passes);
-      continue;
-    }
-    const Masks& masks = kMasks[job.size];
-    lanes[used++] = {&keys.encrypt,     job.halves->left.data(), job.halves->right.data(),
-                     masks.left.data(), masks.right.data(),      job.size};
-    if (used < aes_ni::kLanes) continue;
-    aes_ni::unmix(lanes, used, all_passes);
-    used = 0;
-  }
-  if (used > 0) aes_ni::unmix(lanes, used, all_passes);
 }
 
 }  // namespace viaduct::crypto

@@ -26,38 +26,25 @@ class BlockCipher {
   BlockCipher(BlockCipher&&) noexcept;
   BlockCipher& operator=(BlockCipher&&) noexcept;
 
-  // Each block is replaced by its encryption (decryption). Eight at a time cost little more than one.
-  void encrypt_blocks(std::span<Block> blocks) const;
-  void decrypt_blocks(std::span<Block> blocks) const;
-
-  // The same where each block has its own key: bursts that mix configurations.
-  struct Job {
-    const BlockCipher* cipher = nullptr;
-    Block* block = nullptr;
-  };
-  static void encrypt_each(std::span<const Job> jobs);
-  static void decrypt_each(std::span<const Job> jobs);
+  // Blocks from anywhere, one after the other to `out`; blocks[i] may be out + i. Eight at a time cost little more than
+  // one.
+  void encrypt(std::span<const uint8_t* const> blocks, Block* out) const;
+  void decrypt(std::span<const uint8_t* const> blocks, Block* out) const;
 
   // A block of another length than AES's, 5 to 19 bytes, as two halves that share the middle octet where it is odd
   // (section 5.4.2): left has its high nibble, right its low one. Zeros follow each half.
   struct Halves {
-    Block left{};
-    Block right{};
+    Block left;
+    Block right;
   };
-  struct HalvesJob {
-    const BlockCipher* cipher = nullptr;
-    Halves* halves = nullptr;
-    uint8_t size = 0;  // of the whole block
-  };
-  // Takes back what the passes 4, 3 and 2 did to each, which makes the left halves plain; with all_passes also pass 1,
-  // for the right ones.
-  static void unmix_each(std::span<const HalvesJob> jobs, bool all_passes);
+  // How far beyond the start of such a block bytes are read, whatever they are.
+  static constexpr size_t kHalvesRoom = 25;
+  // Takes back what the passes 4, 3 and 2 did to each block of `size` bytes, which makes the left halves plain; with
+  // all_passes also pass 1, for the right ones.
+  void unmix(std::span<const uint8_t* const> blocks, size_t size, bool all_passes, Halves* out) const;
 
  private:
   struct Keys;
-  static void unmix(const HalvesJob& job, bool all_passes);
-  template <bool kEncrypt, class JobAt>
-  static void run(size_t count, JobAt job_at);
 
   std::unique_ptr<Keys> keys_;
 };

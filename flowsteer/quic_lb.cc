@@ -42,7 +42,8 @@ class FourPass {
     std::copy_n(other.begin(), half_, expanded.begin());
     expanded[14] = static_cast<uint8_t>(block_.size());
     expanded[15] = pass;
-    cipher_.encrypt_blocks({&expanded, 1});
+    const uint8_t* in = expanded.data();
+    cipher_.encrypt({&in, 1}, &expanded);
     for (size_t i = 0; i < half_; ++i) half[i] ^= expanded[i];
   }
   void trim_left() {
@@ -66,8 +67,8 @@ bool is_single_pass(Bytes block) { return block.size() == sizeof(crypto::Block);
 void encrypt(const crypto::BlockCipher& cipher, MutableBytes block) {
   if (is_single_pass(block)) {
     crypto::Block aes;
-    std::copy(block.begin(), block.end(), aes.begin());
-    cipher.encrypt_blocks({&aes, 1});
+    const uint8_t* in = block.data();
+    cipher.encrypt({&in, 1}, &aes);
     std::copy(aes.begin(), aes.end(), block.begin());
     return;
   }
@@ -83,8 +84,8 @@ void encrypt(const crypto::BlockCipher& cipher, MutableBytes block) {
 void decrypt(const crypto::BlockCipher& cipher, MutableBytes block, bool right_wanted) {
   if (is_single_pass(block)) {
     crypto::Block aes;
-    std::copy(block.begin(), block.end(), aes.begin());
-    cipher.decrypt_blocks({&aes, 1});
+    const uint8_t* in = block.data();
+    cipher.decrypt({&in, 1}, &aes);
     std::copy(aes.begin(), aes.end(), block.begin());
     return;
   }

@@ -1,79 +1,80 @@
 #include "flowsteer/server_id_decoder.h"
 
-#include <algorithm>
 #include <array>
+#include <utility>
 
 namespace viaduct::flowsteer {
 namespace {
 
 using Halves = crypto::BlockCipher::Halves;
 
-// An encrypted ID of the four-pass kind (section 5.4.2 of the draft), cut into halves.
-void split(const ServerIdJob& job, Halves& halves) {
-  const size_t size = job.config->config().block_length(), half = (size + 1) / 2;
-  std::memcpy(halves.left.data(), job.id + 1, half);
-  std::memcpy(halves.right.data(), job.id + 1 + size - half, half);
-  if (size % 2 == 0) return;
-  halves.left[half - 1] &= 0xf0;
-  halves.right[0] &= 0x0f;
-}
+// Jobs of one configuration, and where their blocks are.
+struct Batch {
+  const QuicLb* quic_lb = nullptr;
+  size_t size = 0;
+  ServerIdJob* jobs[kMaxServerIdJobs];
+  const uint8_t* blocks[kMaxServerIdJobs];
 
-// The server id begins in the left half and may reach into the right one.
-void join(const Halves& halves, ServerIdJob& job) {
-  const QuicLbConfig& config = job.config->config();
+  void add(ServerIdJob& job) {
+    jobs[size] = &job;
+    blocks[size++] = job.id + 1;
+  }
+};
+
+// The server id begins in the left half and may reach into the right one (section 5.4.2 of the draft).
+ServerIdBlock server_id_of(const Halves& halves, const QuicLbConfig& config) {
   const size_t size = config.block_length(), half = (size + 1) / 2, length = config.server_id_length;
+  if (length <= half - size % 2) return ServerIdBlock::front_of(halves.left.data(), length);
   std::array<uint8_t, 2 * sizeof(crypto::Block)> whole{};
   std::memcpy(whole.data(), halves.left.data(), sizeof halves.left);
-  if (length > half - size % 2) {
-    for (size_t at = 0; at < half; ++at) whole[size - half + at] |= halves.right[at];
-  }
-  job.server_id = ServerIdBlock({whole.data(), length});
+  for (size_t at = 0; at < half; ++at) whole[size - half + at] |= halves.right[at];
+  return ServerIdBlock::front_of(whole.data(), length);
 }
 
-// Jobs of the same kind and a cipher: at most kMaxServerIdJobs.
-void run_four_pass(std::span<ServerIdJob* const> jobs) {
-  std::array<Halves, kMaxServerIdJobs> halves;
-  std::array<crypto::BlockCipher::HalvesJob, kMaxServerIdJobs> ciphers;
-  bool all_passes = false;
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    const QuicLbConfig& config = jobs[i]->config->config();
-    split(*jobs[i], halves[i]);
-    ciphers[i] = {jobs[i]->config->cipher(), &halves[i], static_cast<uint8_t>(config.block_length())};
-    all_passes |= config.server_id_length > config.nonce_length;
+void decode(const Batch& batch) {
+  const QuicLbConfig& config = batch.quic_lb->config();
+  const crypto::BlockCipher& cipher = *batch.quic_lb->cipher();
+  const std::span blocks(batch.blocks, batch.size);
+  if (config.is_single_pass()) {
+    crypto::Block plain[kMaxServerIdJobs];
+    cipher.decrypt(blocks, plain);
+    for (size_t i = 0; i < batch.size; ++i)
+      batch.jobs[i]->server_id = ServerIdBlock::front_of(plain[i].data(), config.server_id_length);
+  } else {
+    Halves halves[kMaxServerIdJobs];
+    const bool is_right_wanted = config.server_id_length > config.nonce_length;
+    cipher.unmix(blocks, config.block_length(), is_right_wanted, halves);
+    for (size_t i = 0; i < batch.size; ++i) batch.jobs[i]->server_id = server_id_of(halves[i], config);
   }
-  crypto::BlockCipher::unmix_each(std::span(ciphers).first(jobs.size()), all_passes);
-  for (size_t i = 0; i < jobs.size(); ++i) join(halves[i], *jobs[i]);
-}
-
-void run_single_pass(std::span<ServerIdJob* const> jobs) {
-  std::array<crypto::Block, kMaxServerIdJobs> blocks;
-  std::array<crypto::BlockCipher::Job, kMaxServerIdJobs> ciphers;
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    std::memcpy(blocks[i].data(), jobs[i]->id + 1, sizeof blocks[i]);
-    ciphers[i] = {jobs[i]->config->cipher(), &blocks[i]};
-  }
-  crypto::BlockCipher::decrypt_each(std::span(ciphers).first(jobs.size()));
-  for (size_t i = 0; i < jobs.size(); ++i)
-    jobs[i]->server_id = ServerIdBlock({blocks[i].data(), jobs[i]->config->config().server_id_length});
 }
 
 }  // namespace
 
+// One configuration after the other: nearly always there is one, and never are there many.
 void decode_server_ids(std::span<ServerIdJob> jobs) {
-  std::array<ServerIdJob*, kMaxServerIdJobs> four_pass, single_pass;
-  size_t fours = 0, singles = 0;
+  Batch batch;
+  ServerIdJob* others[kMaxServerIdJobs];
+  size_t left = 0;
+  const auto sort = [&](ServerIdJob& job) {
+    if (!batch.quic_lb) batch.quic_lb = job.config;
+    if (job.config == batch.quic_lb)
+      batch.add(job);
+    else
+      others[left++] = &job;
+  };
   for (ServerIdJob& job : jobs) {
-    const QuicLbConfig& config = job.config->config();
-    if (!config.key) {
-      job.server_id = ServerIdBlock({job.id + 1, config.server_id_length});
-    } else if (config.is_single_pass()) {
-      single_pass[singles++] = &job;
-    } else {
-      four_pass[fours++] = &job;
-    }
+    if (job.config == batch.quic_lb || job.config->cipher())
+      sort(job);
+    else
+      job.server_id = ServerIdBlock::front_of(job.id + 1, job.config->config().server_id_length);
   }
-  if (singles > 0) run_single_pass(std::span(single_pass).first(singles));
-  if (fours > 0) run_four_pass(std::span(four_pass).first(fours));
+  while (batch.size > 0) {
+    decode(batch);
+    batch.quic_lb = nullptr;
+    batch.size = 0;
+    const size_t count = std::exchange(left, 0);
+    for (size_t i = 0; i < count; ++i) sort(*others[i]);
+  }
 }
 
 }  // namespace viaduct::flowsteer

@@ -9,13 +9,15 @@
 
 namespace viaduct::flowsteer {
 
-// One ID. `id` has at least config->config().routable_length() bytes and names that configuration.
+// One ID. `id` has at least config->config().routable_length() bytes and names that configuration; kReadableId bytes
+// can be read there, whatever they are.
 struct ServerIdJob {
-  const QuicLb* config = nullptr;
-  const uint8_t* id = nullptr;
+  const QuicLb* config;
+  const uint8_t* id;
   ServerIdBlock server_id;  // the result
 };
 
+inline constexpr size_t kReadableId = 1 + crypto::BlockCipher::kHalvesRoom;
 // Most jobs that one call takes.
 inline constexpr size_t kMaxServerIdJobs = 64;
 

@@ -1,5 +1,8 @@
 #include "apps/lb/id_stage.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "flowsteer/server_id_decoder.h"
 
 namespace viaduct::lb {
@@ -13,22 +16,37 @@ const IdRoute* route_of(Slice id, const Pool& pool) {
   return route.config && id.size >= route.length ? &route : nullptr;
 }
 
+using ReadableId = std::array<uint8_t, flowsteer::kReadableId>;
+
+// Where the decoder can read the ID: nearly always in the packet, whose room goes on behind it.
+const uint8_t* readable(const Packet& packet, Slice id, ReadableId& copy) {
+  if (packet.buffer + packet.capacity - id.data >= static_cast<ptrdiff_t>(copy.size())) [[likely]]
+    return id.data;
+  std::memcpy(copy.data(), id.data, std::min<size_t>(id.size, copy.size()));
+  return copy.data();
+}
+
 }  // namespace
 
 void route_by_id(Burst& burst, const SlotList& datagrams, const RoutingSnapshot& snapshot, SlotList& unroutable) {
   std::array<flowsteer::ServerIdJob, flowsteer::kMaxServerIdJobs> jobs;
   std::array<const IdRoute*, Burst::kMax> routes;
+  std::array<ReadableId, Burst::kMax> copies;
   SlotList decoded;
-  for (const uint8_t i : datagrams) {
-    const Pool& pool = snapshot.pool_of(snapshot.services()[burst.service[i]]);
+  constexpr unsigned kAhead = 3;
+  for (unsigned at = 0; at < datagrams.size; ++at) {
+    if (at + kAhead < datagrams.size) __builtin_prefetch(burst.dcid[datagrams.at[at + kAhead]].data);
+    const uint8_t i = datagrams.at[at];
+    const Pool& pool = snapshot.pool_of(snapshot.service(burst.service[i]));
     const IdRoute* route = route_of(burst.dcid[i], pool);
     if (!route) {
       unroutable.push(i);
       continue;
     }
-    routes[decoded.size] = route;
-    jobs[decoded.size].config = route->config;
-    jobs[decoded.size].id = burst.dcid[i].data;
+    const unsigned n = decoded.size;
+    routes[n] = route;
+    jobs[n].config = route->config;
+    jobs[n].id = readable(*burst.packet[i], burst.dcid[i], copies[n]);
     decoded.push(i);
   }
   flowsteer::decode_server_ids(std::span(jobs).first(decoded.size));
@@ -47,7 +65,9 @@ void route_by_id(Burst& burst, const SlotList& datagrams, const RoutingSnapshot&
 uint16_t server_of_id(Bytes id, const Pool& pool) {
   const IdRoute* route = route_of({id.data(), static_cast<uint16_t>(id.size())}, pool);
   if (!route) return kNoSlot;
-  flowsteer::ServerIdJob job{route->config, id.data(), {}};
+  ReadableId copy;
+  std::memcpy(copy.data(), id.data(), std::min(id.size(), copy.size()));
+  flowsteer::ServerIdJob job{route->config, copy.data(), {}};
   flowsteer::decode_server_ids({&job, 1});
   return route->servers.find(job.server_id);
 }

@@ -59,12 +59,8 @@ void Router::run_stages(const RoutingSnapshot& snapshot, Instant now) {
   enter_stage(meter_, Stage::kFrames);
   if (!unroutable_.empty()) route_unroutable(snapshot, now);
   enter_stage(meter_, Stage::kBuild);
-  for (const uint8_t i : datagrams_) {
-    if (burst_.kind[i] == FrameKind::kEnded) continue;
-    if (remember_routable_ && burst_.step[i] == RoutingStep::kId) remember_routable(i, now);
-    forward(snapshot, i, now);
-    if (sends_[i]) count_routed(i, now);
-  }
+  fetch_backends(snapshot);
+  forward_datagrams(snapshot, now);
   if (datagrams_.size < burst_.count) route_others(snapshot, now);
 }
 
@@ -110,7 +106,7 @@ void Router::hash_dcid(const RoutingSnapshot& snapshot, unsigned i) {
   if (!burst_.is_long[i]) return;
   flows_.prefetch(burst_.hash[i]);
   if (!by_dcid_ || burst_.dcid[i].size == 0) return;
-  dcid_hash_[i] = flow_hash_.of_dcid(snapshot.services()[burst_.service[i]].key, burst_.dcid[i].bytes());
+  dcid_hash_[i] = flow_hash_.of_dcid(snapshot.service(burst_.service[i]).key, burst_.dcid[i].bytes());
   flows_.prefetch(dcid_hash_[i]);
 }
 
@@ -125,7 +121,7 @@ bool Router::look_up(const RoutingSnapshot& snapshot, unsigned i, RoutingStep st
 
 // The fallback that every balancer has to have: by the addresses alone (section 4.2 of the draft).
 void Router::route_as_new(const RoutingSnapshot& snapshot, unsigned i, Instant now) {
-  const Pool& pool = snapshot.pool_of(snapshot.services()[burst_.service[i]]);
+  const Pool& pool = snapshot.pool_of(snapshot.service(burst_.service[i]));
   burst_.slot[i] = pool.maglev.at(burst_.hash[i]);
   if (burst_.slot[i] == flowsteer::MaglevTable::kNobody) return end(i, kNoServer);
   burst_.step[i] = RoutingStep::kHash;
@@ -161,7 +157,7 @@ bool Router::is_admitted(const RoutingSnapshot& snapshot, unsigned i, Instant no
 bool Router::send_retry(const RoutingSnapshot& snapshot, unsigned i, const InitialView& initial) {
   const net::MacAddress sender = sender_of(i);
   const auto answer = retry_->answer(*burst_.packet[i], inner_of(i), burst_.ip_header[i], initial, client_of(i),
-                                     snapshot.services()[burst_.service[i]].address, posix_seconds_);
+                                     snapshot.service(burst_.service[i]).address, posix_seconds_);
   if (!answer) return false;
   write_link(*burst_.packet[i], *answer, sender, snapshot.link());
   send(i, kRetrySent);
@@ -180,17 +176,6 @@ void Router::remember_routable(unsigned i, Instant now) {
   hash_addresses(i);
   if (!is_dry_ && flows_.find(burst_.hash[i], now) == FlowTable::kNone)
     flows_.insert(burst_.hash[i], burst_.slot[i], now);
-}
-
-void Router::count_routed(unsigned i, Instant now) {
-  if (is_dry_) return;
-  BackendCounters& counters = backend_counters_[burst_.slot[i]];
-  counters.packets[static_cast<size_t>(burst_.step[i])].add(1);
-  counters.bytes.add(burst_.ip_length[i]);
-  if (burst_.step[i] != RoutingStep::kId) return;
-  IdCounters& ids = id_counters_[flowsteer::config_id(burst_.dcid[i].data[0])];
-  ids.packets.add(1);
-  ids.last_seen_ns.set(static_cast<uint64_t>(now.ns()));
 }
 
 void Router::hand_out() {

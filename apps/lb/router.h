@@ -29,7 +29,7 @@ namespace viaduct::lb {
 
 // Packets that a backend got, by how it was found, and when one was last routed by a configuration: `show` and
 // `rotate` read these from any thread.
-struct BackendCounters {
+struct alignas(64) BackendCounters {
   std::array<Counter, std::size(kRoutingStepNames)> packets;
   Counter bytes;
 };
@@ -121,11 +121,15 @@ class Router {
   void route_icmp(const RoutingSnapshot& snapshot, unsigned i, Instant now);
   void return_translated(const RoutingSnapshot& snapshot, unsigned i, Instant now);
 
+  void fetch_backends(const RoutingSnapshot& snapshot) const;
+  void fetch_frame(const RoutingSnapshot& snapshot, unsigned i) const;
+  void forward_datagrams(const RoutingSnapshot& snapshot, Instant now);
   void forward(const RoutingSnapshot& snapshot, unsigned i, Instant now);
   void forward_translated(const RoutingSnapshot& snapshot, unsigned i, const net::MacAddress& to, Instant now);
   void forward_icmp(const RoutingSnapshot& snapshot, unsigned i, const QuotedPacket& quoted, Instant now);
   void answer_too_big(const RoutingSnapshot& snapshot, unsigned i, size_t overhead, Instant now);
-  void count_routed(unsigned i, Instant now);
+  void count_routed(unsigned i);
+  void count_ids(Instant now);
 
   InnerPacket inner_of(unsigned i) const {
     return {burst_.ip[i], burst_.ip_length[i], burst_.is_v6[i], burst_.hash[i]};
@@ -167,6 +171,7 @@ class Router {
   VerdictCounters verdicts_;
   std::vector<BackendCounters> backend_counters_;
   std::array<IdCounters, 8> id_counters_;
+  std::array<uint32_t, 8> routed_ids_{};  // of the burst so far, by configuration
 };
 
 }  // namespace viaduct::lb

@@ -1,5 +1,6 @@
 // The router's last stage: sending to a backend, and what is not a datagram for a service.
 #include <cstring>
+#include <utility>
 
 #include "apps/lb/icmp_messages.h"
 #include "apps/lb/id_stage.h"
@@ -57,6 +58,55 @@ net::MacAddress Router::sender_of(unsigned i) const {
   return mac;
 }
 
+// What forwarding reads and counts of each backend comes closer while others are worked on.
+void Router::fetch_backends(const RoutingSnapshot& snapshot) const {
+  for (const uint8_t i : datagrams_) {
+    if (burst_.slot[i] == kNoSlot) continue;  // has ended
+    __builtin_prefetch(&snapshot.backend(burst_.slot[i]));
+    __builtin_prefetch(&backend_counters_.data()[burst_.slot[i]], 1);
+  }
+}
+
+// The same for the frame itself, and for what a tunnel copies and where.
+void Router::fetch_frame(const RoutingSnapshot& snapshot, unsigned i) const {
+  if (burst_.slot[i] == kNoSlot) return;
+  __builtin_prefetch(burst_.packet[i], 1);
+  __builtin_prefetch(burst_.ip[i], 1);
+  const Backend& backend = snapshot.backend(burst_.slot[i]);
+  if (!is_tunnel(backend)) return;
+  __builtin_prefetch(backend.headers.end() - 1);
+  __builtin_prefetch(burst_.ip[i] - backend.headers_length, 1);
+}
+
+void Router::forward_datagrams(const RoutingSnapshot& snapshot, Instant now) {
+  constexpr unsigned kAhead = 3;
+  for (unsigned n = 0; n < datagrams_.size; ++n) {
+    if (n + kAhead < datagrams_.size) fetch_frame(snapshot, datagrams_.at[n + kAhead]);
+    const unsigned i = datagrams_.at[n];
+    if (burst_.kind[i] == FrameKind::kEnded) continue;
+    if (remember_routable_ && burst_.step[i] == RoutingStep::kId) remember_routable(i, now);
+    forward(snapshot, i, now);
+    if (sends_[i] && !is_dry_) count_routed(i);
+  }
+  if (!is_dry_) count_ids(now);
+}
+
+void Router::count_routed(unsigned i) {
+  BackendCounters& counters = backend_counters_.data()[burst_.slot[i]];
+  counters.packets[static_cast<size_t>(burst_.step[i])].add(1);
+  counters.bytes.add(burst_.ip_length[i]);
+  if (burst_.step[i] == RoutingStep::kId) ++routed_ids_[flowsteer::config_id(burst_.dcid[i].data[0])];
+}
+
+// Once a burst: hardly one has IDs of more than a configuration or two.
+void Router::count_ids(Instant now) {
+  for (size_t id = 0; id < routed_ids_.size(); ++id) {
+    if (routed_ids_[id] == 0) continue;
+    id_counters_[id].packets.add(std::exchange(routed_ids_[id], 0));
+    id_counters_[id].last_seen_ns.set(static_cast<uint64_t>(now.ns()));
+  }
+}
+
 void Router::forward(const RoutingSnapshot& snapshot, unsigned i, Instant now) {
   const Backend& backend = snapshot.backend(burst_.slot[i]);
   const net::MacAddress* to = next_hops_.find(backend.next_hop);
@@ -79,7 +129,7 @@ void Router::forward_translated(const RoutingSnapshot& snapshot, unsigned i, con
   const Verdict verdict = kVerdictOfStep[static_cast<size_t>(burst_.step[i])];
   if (is_dry_) return send(i, verdict);
   const Backend& backend = snapshot.backend(burst_.slot[i]);
-  const SocketAddress& service = snapshot.services()[burst_.service[i]].address;
+  const SocketAddress& service = snapshot.service(burst_.service[i]).address;
   uint16_t session = nat_.find(burst_.hash[i], burst_.slot[i], now);
   if (session == NatTable::kNone) {
     session = nat_.open(burst_.hash[i], burst_.slot[i], now);
@@ -137,7 +187,7 @@ void Router::route_icmp(const RoutingSnapshot& snapshot, unsigned i, Instant now
   if (!quoted) return end(i, kIcmpRefused);
   burst_.service[i] = snapshot.service_table().find(quoted->source.ip.bytes.data(), quoted->source.port);
   if (burst_.service[i] == ServiceTable::kNone) return end(i, kIcmpRefused);
-  const Pool& pool = snapshot.pool_of(snapshot.services()[burst_.service[i]]);
+  const Pool& pool = snapshot.pool_of(snapshot.service(burst_.service[i]));
   burst_.hash[i] = flow_hash_.of_addresses(quoted->destination, quoted->source);
   burst_.step[i] = RoutingStep::kId;
   burst_.slot[i] = server_of_quoted(*quoted, pool);

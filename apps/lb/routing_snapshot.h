@@ -55,8 +55,9 @@ struct NextHop {
   std::optional<net::MacAddress> mac;  // given, not asked for
 };
 
-// What a worker reads to send a packet to a backend. One that is gone or down is not usable.
-struct Backend {
+// What a worker reads to send a packet to a backend. One that is gone or down is not usable. What every packet needs
+// is in the first cache line; headers end with the last one.
+struct alignas(64) Backend {
   static constexpr size_t kMaxHeaders = 96;
 
   bool is_usable = false;
@@ -65,7 +66,7 @@ struct Backend {
   bool needs_hash = false;  // of a packet that its ID already routed
   bool outer_v6 = false;    // tunnels: the outer family; NAT: the server's
   Forwarding forwarding = Forwarding::kDirect;
-  uint8_t headers_length = 0;  // tunnels: all that is written in front of the inner packet
+  uint8_t headers_length = 0;  // tunnels: all that is written in front of the inner packet, at the end of `headers`
   uint8_t outer_at = 0;        // where the outer IP header starts in it
   uint8_t protocol_at = 0;     // where the inner protocol's number stands in it
   uint8_t hint_at = 0;         // where MCPHINT's data stands in it
@@ -73,9 +74,10 @@ struct Backend {
   uint16_t next_hop = 0;       // index of RoutingSnapshot::next_hops()
   uint64_t checksum = 0;       // the outer IPv4 header's sum without what changes from packet to packet
   SocketAddress address;
-  alignas(16) std::array<uint8_t, kMaxHeaders> headers{};
   std::string name;  // "pool/backend"
+  alignas(32) std::array<uint8_t, kMaxHeaders> headers{};
 };
+static_assert(sizeof(Backend) == 3 * 64);
 
 // Reads server ids of one QUIC-LB configuration for one pool.
 struct IdRoute {
@@ -110,13 +112,16 @@ class RoutingSnapshot {
   const LinkFacts& link() const { return link_; }
   const ServiceTable& service_table() const { return service_table_; }
   const std::vector<Service>& services() const { return services_; }
+  // index: of services().
+  const Service& service(uint16_t index) const { return services_.data()[index]; }
   const std::vector<Pool>& pools() const { return pools_; }
-  const Pool& pool_of(const Service& service) const { return pools_[service.pool]; }
+  const Pool& pool_of(const Service& service) const { return pools_.data()[service.pool]; }
   const std::vector<NextHop>& next_hops() const { return next_hops_; }
   // Indexed by slot; slots that this configuration has not are not usable.
   const std::vector<Backend>& backends() const { return backends_; }
-  const Backend& backend(uint16_t slot) const { return backends_[slot]; }
-  bool is_usable(uint16_t slot) const { return slot < backends_.size() && backends_[slot].is_usable; }
+  // slot: of a backend of this configuration.
+  const Backend& backend(uint16_t slot) const { return backends_.data()[slot]; }
+  bool is_usable(uint16_t slot) const { return slot < backends_.size() && backend(slot).is_usable; }
   // Whether an address is one of a service's.
   bool is_virtual(const IpAddress& ip) const;
   // The backend that translated answers from this address belong to; kNoSlot for none.

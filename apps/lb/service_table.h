@@ -1,12 +1,15 @@
 // Which service an address and port belong to.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <vector>
 
 #include "base/address.h"
+#include "base/scaled.h"
 
 namespace viaduct::lb {
 
@@ -43,6 +46,16 @@ class ServiceTable {
     return find(key);
   }
 
+  // How many places a look-up reads at most, of an address that is in it or not.
+  size_t longest_search() const {
+    size_t longest = 0, run = 0;
+    for (size_t at = 0; at < 2 * places_.size(); ++at) {
+      run = places_[at % places_.size()].service == kNone ? 0 : run + 1;
+      longest = std::max(longest, run + 1);
+    }
+    return longest;
+  }
+
  private:
   struct Place {
     uint64_t high = 0, low = 0;
@@ -60,14 +73,12 @@ class ServiceTable {
     key.port = port;
     return key;
   }
-  static size_t hash(const Place& key) {
-    const uint64_t mixed = (key.high * 0xc2b2ae3d27d4eb4f ^ key.low ^ key.port) * 0x9e3779b97f4a7c15;
-    return static_cast<size_t>(mixed >> 40);
-  }
+  static size_t hash(const Place& key) { return static_cast<size_t>(mixed(key.low, key.high ^ key.port)); }
   uint16_t find(const Place& key) const {
     if (places_.empty()) return kNone;
+    const Place* places = places_.data();
     for (size_t at = hash(key) & (places_.size() - 1);; at = (at + 1) & (places_.size() - 1)) {
-      const Place& place = places_[at];
+      const Place& place = places[at];
       if (place.service == kNone) return kNone;
       if (place.high == key.high && place.low == key.low && place.port == key.port) return place.service;
     }

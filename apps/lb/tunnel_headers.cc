@@ -104,6 +104,14 @@ void finish_ipv6(uint8_t* ip, const Backend& backend, const InnerPacket& inner) 
   store_u16(ip + 4, static_cast<uint16_t>(inner.length + backend.overhead - net::kIpv6Header));
 }
 
+// In pieces of 16 bytes; what is written too much in front is room of the packet that nobody uses.
+void copy_headers(uint8_t* end, const Backend& backend) {
+  constexpr ptrdiff_t kPiece = 16;
+  const uint8_t* headers_end = backend.headers.data() + backend.headers.size();
+  for (ptrdiff_t at = kPiece; at < backend.headers_length + kPiece; at += kPiece)
+    std::memcpy(end - at, headers_end - at, kPiece);
+}
+
 }  // namespace
 
 void make_headers(Backend& backend, const LinkFacts& link, const Configuration& configuration) {
@@ -122,6 +130,7 @@ void make_headers(Backend& backend, const LinkFacts& link, const Configuration& 
   is_v6 ? append_ipv6(backend, link, protocol, mcphint) : append_ipv4(backend, link, protocol, mcphint);
   if (is_gue) append_gue(backend, configuration.gue_port);
   backend.overhead = static_cast<uint16_t>(backend.headers_length - backend.outer_at);
+  std::ranges::rotate(backend.headers, backend.headers.begin() + backend.headers_length);
 }
 
 void insert_hint(Packet& packet, const InnerPacket& inner, const flowsteer::McphintConfig& mcphint) {
@@ -146,18 +155,9 @@ void insert_hint(Packet& packet, const InnerPacket& inner, const flowsteer::Mcph
   net::store_checksum(ip + 10, net::checksum_finish(net::checksum_add(0, {ip, (ip[0] & 15u) * 4u})));
 }
 
-void write_direct(Packet& packet, const InnerPacket& inner, const Backend& backend, const net::MacAddress& to,
-                  const LinkFacts& link, const flowsteer::McphintConfig& mcphint) {
-  packet.length = static_cast<uint16_t>(inner.ip - packet.data() + inner.length);
-  std::memcpy(packet.data(), to.bytes.data(), 6);
-  std::memcpy(packet.data() + 6, link.mac.bytes.data(), 6);
-  packet.flags = 0;
-  if (backend.mcphint) insert_hint(packet, inner, mcphint);
-}
-
 void write_tunnel(Packet& packet, const InnerPacket& inner, const Backend& backend, const net::MacAddress& to) {
   uint8_t* frame = inner.ip - backend.headers_length;
-  std::memcpy(frame, backend.headers.data(), backend.headers_length);
+  copy_headers(inner.ip, backend);
   std::memcpy(frame, to.bytes.data(), 6);
   packet.offset = static_cast<uint16_t>(frame - packet.buffer);
   packet.length = static_cast<uint16_t>(backend.headers_length + inner.length);

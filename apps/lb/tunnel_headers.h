@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "apps/lb/routing_snapshot.h"
 #include "base/packet.h"
@@ -29,11 +30,18 @@ constexpr size_t hint_overhead(const Backend& backend, bool is_v6) {
   return !backend.mcphint ? 0 : is_v6 ? flowsteer::kMcphint6 : flowsteer::kMcphint4;
 }
 
-// Rewrites the frame's link-layer addresses (direct return).
-void write_direct(Packet& packet, const InnerPacket& inner, const Backend& backend, const net::MacAddress& to,
-                  const LinkFacts& link, const flowsteer::McphintConfig& mcphint);
 // Moves the link-layer header and the fixed IP header forward and puts the option behind them.
 void insert_hint(Packet& packet, const InnerPacket& inner, const flowsteer::McphintConfig& mcphint);
+// Rewrites the frame's link-layer addresses (direct return).
+inline void write_direct(Packet& packet, const InnerPacket& inner, const Backend& backend, const net::MacAddress& to,
+                         const LinkFacts& link, const flowsteer::McphintConfig& mcphint) {
+  uint8_t* frame = packet.data();
+  packet.length = static_cast<uint16_t>(inner.ip - frame + inner.length);
+  packet.flags = 0;
+  std::memcpy(frame, to.bytes.data(), 6);
+  std::memcpy(frame + 6, link.mac.bytes.data(), 6);
+  if (backend.mcphint) insert_hint(packet, inner, mcphint);
+}
 // Puts the backend's tunnel headers in front. DSCP and ECN are copied to the outer header (RFC 6040 section 4.1).
 void write_tunnel(Packet& packet, const InnerPacket& inner, const Backend& backend, const net::MacAddress& to);
 

@@ -9,9 +9,7 @@ namespace viaduct::perf {
 
 using crypto::Aead;
 using crypto::MaskJob;
-using crypto::OpenJob;
 using crypto::RawKeys;
-using crypto::SealJob;
 
 namespace {
 
@@ -33,57 +31,52 @@ ProviderWorker::ProviderWorker(const std::string& provider, const std::vector<Ra
 
 void ProviderWorker::seal(std::span<const uint32_t> connections, const Buffers& packets, const Buffers& texts,
                           size_t size, bool split) {
-  std::array<SealJob, kBurst> jobs;
-  std::array<MaskJob, kBurst> masks;
   for (size_t i = 0; i < connections.size(); ++i) {
     uint8_t* packet = packets[i];
     const Bytes text(texts[i], size);
-    jobs[i].key = keys_[connections[i]].get();
-    jobs[i].packet_number = ++packet_number_;
-    jobs[i].associated_data = {packet, kHeaderSize};
-    jobs[i].out = packet + kHeaderSize;
+    seals_[i].key = keys_[connections[i]].get();
+    seals_[i].packet_number = ++packet_number_;
+    seals_[i].associated_data = {packet, kHeaderSize};
+    seals_[i].out = packet + kHeaderSize;
     if (split) {
-      jobs[i].in = {Bytes(frame_headers_[i]), text.first(size - kFrameHeaderSize), Bytes()};
+      seals_[i].in = {Bytes(frame_headers_[i]), text.first(size - kFrameHeaderSize), Bytes()};
     } else {
-      jobs[i].in = {text, Bytes(), Bytes()};
+      seals_[i].in = {text, Bytes(), Bytes()};
     }
-    masks[i].key = header_keys_[connections[i]].get();
-    masks[i].sample = packet + kSampleOffset;
+    masks_[i].key = header_keys_[connections[i]].get();
+    masks_[i].sample = packet + kSampleOffset;
   }
-  protector_->seal({jobs.data(), connections.size()});
-  protector_->header_masks({masks.data(), connections.size()});
-  for (size_t i = 0; i < connections.size(); ++i) apply(masks[i], packets[i]);
+  protector_->seal({seals_.data(), connections.size()});
+  protector_->header_masks({masks_.data(), connections.size()});
+  for (size_t i = 0; i < connections.size(); ++i) apply(masks_[i], packets[i]);
 }
 
 void ProviderWorker::open(std::span<const uint32_t> connections, const Buffers& packets, size_t size) {
-  std::array<OpenJob, kBurst> jobs;
-  std::array<MaskJob, kBurst> masks;
   for (size_t i = 0; i < connections.size(); ++i) {
-    masks[i].key = header_keys_[connections[i]].get();
-    masks[i].sample = packets[i] + kSampleOffset;
+    masks_[i].key = header_keys_[connections[i]].get();
+    masks_[i].sample = packets[i] + kSampleOffset;
   }
-  protector_->header_masks({masks.data(), connections.size()});
+  protector_->header_masks({masks_.data(), connections.size()});
   for (size_t i = 0; i < connections.size(); ++i) {
-    apply(masks[i], packets[i]);
-    jobs[i].key = keys_[connections[i]].get();
-    jobs[i].packet_number = i + 1;  // as seal() numbers the first burst
-    jobs[i].associated_data = {packets[i], kHeaderSize};
-    jobs[i].data = {packets[i] + kHeaderSize, size + crypto::kTagSize};
+    apply(masks_[i], packets[i]);
+    opens_[i].key = keys_[connections[i]].get();
+    opens_[i].packet_number = i + 1;  // as seal() numbers the first burst
+    opens_[i].associated_data = {packets[i], kHeaderSize};
+    opens_[i].data = {packets[i] + kHeaderSize, size + crypto::kTagSize};
   }
-  protector_->open({jobs.data(), connections.size()});
+  protector_->open({opens_.data(), connections.size()});
   for (size_t i = 0; i < connections.size(); ++i) {
-    if (!jobs[i].ok) std::abort();
+    if (!opens_[i].ok) std::abort();
   }
 }
 
 void ProviderWorker::masks(std::span<const uint32_t> connections, const Buffers& packets) {
-  std::array<MaskJob, kBurst> masks;
   for (size_t i = 0; i < connections.size(); ++i) {
-    masks[i].key = header_keys_[connections[i]].get();
-    masks[i].sample = packets[i];
+    masks_[i].key = header_keys_[connections[i]].get();
+    masks_[i].sample = packets[i];
   }
-  protector_->header_masks({masks.data(), connections.size()});
-  asm volatile("" ::"r"(masks.data()) : "memory");
+  protector_->header_masks({masks_.data(), connections.size()});
+  asm volatile("" ::"r"(masks_.data()) : "memory");
 }
 
 Bursts::Bursts(size_t connections, std::mt19937_64& random) : order_(std::max(connections, size_t{kBurst})) {

@@ -43,6 +43,10 @@ class ProviderWorker {
   std::vector<std::unique_ptr<crypto::HeaderKey>> header_keys_;
   std::array<std::array<uint8_t, kFrameHeaderSize>, kBurst> frame_headers_{};
   uint64_t packet_number_ = 0;
+  // Filled anew for each burst; kept, because making them anew would cost as much as a mask.
+  std::array<crypto::SealJob, kBurst> seals_;
+  std::array<crypto::OpenJob, kBurst> opens_;
+  std::array<crypto::MaskJob, kBurst> masks_;
 };
 
 // Bursts over connections: with as many as a burst has packets, each has one; with more, they are drawn.

@@ -50,9 +50,10 @@ std::map<std::string, std::string> describe_machine() {
 }
 
 void print_table(const std::vector<Row>& rows) {
-  std::printf("%-58s %10s %10s %10s %-6s %6s\n", "case", "median", "min", "max", "unit", "ratio");
+  std::printf("%-52s %-21s %10s %10s %10s %-9s %6s\n", "case", "metric", "median", "min", "max", "unit", "ratio");
   for (const Row& row : rows) {
-    std::printf("%-58s %10.4g %10.4g %10.4g %-6s", row.name.c_str(), row.median, row.min, row.max, row.unit.c_str());
+    std::printf("%-52s %-21s %10.4g %10.4g %10.4g %-9s", row.name.c_str(), row.metric.c_str(), row.median, row.min,
+                row.max, row.unit.c_str());
     if (row.reference.empty()) {
       std::printf(" %6s\n", "-");
     } else {

@@ -84,7 +84,11 @@ lb::LinkFacts bench_link(const net::MacAddress& mac) {
   return link;
 }
 
-lb::Configuration bench_configuration(const Mix& mix, lb::Forwarding forwarding, size_t flow_entries) {
+std::string name_of(const Delivery& delivery) {
+  return std::string(lb::kForwardingNames[static_cast<size_t>(delivery.forwarding)]) + (delivery.over_v6 ? "6" : "");
+}
+
+lb::Configuration bench_configuration(const Mix& mix, const Delivery& delivery, size_t flow_entries) {
   lb::Configuration configuration;
   configuration.flow_state.entries = flow_entries;
   flowsteer::QuicLbConfig config{.id = 2, .server_id_length = mix.server_id_length, .nonce_length = mix.nonce_length};
@@ -94,8 +98,9 @@ lb::Configuration bench_configuration(const Mix& mix, lb::Forwarding forwarding,
   for (unsigned i = 0; i < kBackends; ++i) {
     lb::BackendConfig backend{.name = std::to_string(i)};
     backend.address.ip = IpAddress::v4(10, 0, 1, static_cast<uint8_t>(i + 1));
+    if (delivery.over_v6) backend.address.ip = *IpAddress::parse("fd00::1:" + std::to_string(i + 1));
     backend.mac = net::MacAddress{{2, 0, 0, 0, 1, static_cast<uint8_t>(i)}};
-    backend.forwarding = forwarding;
+    backend.forwarding = delivery.forwarding;
     backend.server_ids.push_back({2, server_id(i, mix.server_id_length)});
     pool.backends.push_back(std::move(backend));
   }
@@ -112,10 +117,10 @@ Traffic::Traffic(const Mix& mix, const lb::Configuration& configuration, const n
   for (size_t i = 0; i < kFrames; ++i) {
     const uint16_t bytes = size != 0 ? size : static_cast<uint16_t>(kLeast + random.below(kMost - kLeast + 1));
     frame.assign(bytes, 0);
-    const auto flow = static_cast<uint32_t>(random.below(kFlows));
+    const auto flow = static_cast<uint32_t>(random.below(mix.flows));
     // A flow that has moved has an address of the other half of its network.
     const bool has_moved = random.below(100) < mix.migrations;
-    write_headers(frame, balancer, client_of(has_moved ? flow + kFlows : flow));
+    write_headers(frame, balancer, client_of(has_moved ? flow + mix.flows : flow));
     const MutableBytes quic(frame.data() + kHeaders, bytes - kHeaders);
     random.fill(quic);
     if (mix.unroutable || random.below(100) < mix.initials) {

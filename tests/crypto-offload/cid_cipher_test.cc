@@ -16,18 +16,24 @@ Block block_of(std::string_view hex) {
   return block;
 }
 
+std::vector<const uint8_t*> places_of(std::span<const Block> blocks) {
+  std::vector<const uint8_t*> places;
+  for (const Block& block : blocks) places.push_back(block.data());
+  return places;
+}
+
 class CidCipher : public testing::TestWithParam<BlockCipher::Code> {};
 
-// FIPS 197 appendix C.1, in bursts of every size that the lanes divide differently.
+// FIPS 197 appendix C.1, in bursts of every size that the lanes divide differently; in place, too.
 TEST_P(CidCipher, EncryptsAndDecryptsBursts) {
   const BlockCipher cipher(from_hex("000102030405060708090a0b0c0d0e0f"), GetParam());
   const Block text = block_of("00112233445566778899aabbccddeeff");
   for (size_t count = 0; count < 20; ++count) {
-    std::vector<Block> blocks(count, text);
-    cipher.encrypt_blocks(blocks);
+    std::vector<Block> blocks(count, text), decrypted(count);
+    cipher.encrypt(places_of(blocks), blocks.data());
     for (const Block& block : blocks) EXPECT_EQ(to_hex(block), "69c4e0d86a7b0430d8cdb78070b4c55a");
-    cipher.decrypt_blocks(blocks);
-    for (const Block& block : blocks) EXPECT_EQ(block, text);
+    cipher.decrypt(places_of(blocks), decrypted.data());
+    for (const Block& block : decrypted) EXPECT_EQ(block, text);
   }
 }
 
@@ -36,30 +42,43 @@ INSTANTIATE_TEST_SUITE_P(Codes, CidCipher, testing::Values(BlockCipher::Code::kB
                            return parameter.param == BlockCipher::Code::kBest ? "best" : "portable";
                          });
 
-// A burst may mix keys, and keys of both kinds of code.
-TEST(CidCipherBursts, KeepEachBlockToItsKey) {
+// In bursts of every size, each block keeps to its place: both kinds of code say the same of blocks that differ.
+TEST(CidCipherBursts, KeepBlocksInOrder) {
   std::mt19937_64 random(1);
-  std::vector<BlockCipher> best, portable;
-  for (int i = 0; i < 5; ++i) {
-    std::array<uint8_t, BlockCipher::kKeySize> key;
-    for (uint8_t& byte : key) byte = static_cast<uint8_t>(random());
-    best.emplace_back(key);
-    portable.emplace_back(key, BlockCipher::Code::kPortable);
-  }
+  std::array<uint8_t, BlockCipher::kKeySize> key;
+  for (uint8_t& byte : key) byte = static_cast<uint8_t>(random());
+  const BlockCipher best(key), portable(key, BlockCipher::Code::kPortable);
   for (size_t count = 1; count < 40; ++count) {
-    std::vector<Block> texts(count), blocks(count), expected(count);
-    std::vector<BlockCipher::Job> jobs(count);
-    for (size_t i = 0; i < count; ++i) {
-      for (uint8_t& byte : texts[i]) byte = static_cast<uint8_t>(random());
-      blocks[i] = expected[i] = texts[i];
-      const size_t key = random() % best.size();
-      jobs[i] = {random() % 4 == 0 ? &portable[key] : &best[key], &blocks[i]};
-      portable[key].encrypt_blocks({&expected[i], 1});
+    std::vector<Block> texts(count), by_best(count), by_portable(count);
+    for (Block& text : texts)
+      for (uint8_t& byte : text) byte = static_cast<uint8_t>(random());
+    best.decrypt(places_of(texts), by_best.data());
+    portable.decrypt(places_of(texts), by_portable.data());
+    EXPECT_EQ(by_best, by_portable);
+  }
+}
+
+// The same for the passes over halves, of every size and whatever follows the blocks.
+TEST(CidCipherBursts, TakePassesBackAlike) {
+  std::mt19937_64 random(2);
+  std::array<uint8_t, BlockCipher::kKeySize> key{7};
+  const BlockCipher best(key), portable(key, BlockCipher::Code::kPortable);
+  for (size_t size = 5; size <= 19; ++size) {
+    for (size_t count = 1; count < 20; ++count) {
+      std::vector<std::array<uint8_t, BlockCipher::kHalvesRoom>> texts(count);
+      std::vector<const uint8_t*> places;
+      for (auto& text : texts) {
+        for (uint8_t& byte : text) byte = static_cast<uint8_t>(random());
+        places.push_back(text.data());
+      }
+      std::vector<BlockCipher::Halves> by_best(count), by_portable(count);
+      best.unmix(places, size, count % 2 == 0, by_best.data());
+      portable.unmix(places, size, count % 2 == 0, by_portable.data());
+      for (size_t i = 0; i < count; ++i) {
+        EXPECT_EQ(by_best[i].left, by_portable[i].left);
+        EXPECT_EQ(by_best[i].right, by_portable[i].right);
+      }
     }
-    BlockCipher::encrypt_each(jobs);
-    EXPECT_EQ(blocks, expected);
-    BlockCipher::decrypt_each(jobs);
-    EXPECT_EQ(blocks, texts);
   }
 }
 

@@ -30,7 +30,8 @@ TEST(ServerIdDecoder, SaysWhatSingleDecodingSays) {
     std::vector<ServerIdJob> jobs(count);
     for (size_t i = 0; i < count; ++i) {
       const QuicLb& config = *configs[random.below(configs.size())];
-      ids[i].resize(config.config().routable_length());
+      // What follows the ID is read and does not matter.
+      ids[i].resize(kReadableId);
       random.fill(ids[i]);
       ids[i][0] = first_octet(config.config().id, 0);
       jobs[i].config = &config;
@@ -41,6 +42,21 @@ TEST(ServerIdDecoder, SaysWhatSingleDecodingSays) {
       const auto alone = jobs[i].config->decode_server_id(ids[i]);
       ASSERT_TRUE(alone);
       ASSERT_EQ(jobs[i].server_id, ServerIdBlock(alone->server_id()));
+    }
+  }
+}
+
+// Ids as operators choose them: they differ in a byte or two, wherever that is. A look-up has to stay short.
+TEST(ServerIdMap, FindsCountedIdsInAFewSteps) {
+  for (size_t length = 1; length <= 15; ++length) {
+    for (size_t at = 0; at < length; ++at) {
+      std::vector<std::pair<ServerIdBlock, uint16_t>> ids;
+      for (uint16_t i = 0; i < 200; ++i) {
+        std::vector<uint8_t> id(length, 0xa5);
+        id[at] = static_cast<uint8_t>(i);
+        ids.emplace_back(ServerIdBlock(id), i);
+      }
+      EXPECT_LE(ServerIdMap(ids).longest_search(), 20u) << "byte " << at << " of " << length;
     }
   }
 }

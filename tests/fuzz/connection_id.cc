@@ -51,7 +51,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   require(viaduct::equal(whole->server_id(), server->server_id()), "both find the same server");
   check_round_trip(quic_lb, *whole, id);
 
-  viaduct::flowsteer::ServerIdJob job{.config = &quic_lb, .id = id.data()};
+  std::array<uint8_t, viaduct::flowsteer::kReadableId> readable;
+  std::copy(id.begin(), id.end(), readable.begin());
+  viaduct::flowsteer::ServerIdJob job{.config = &quic_lb, .id = readable.data(), .server_id = {}};
   viaduct::flowsteer::decode_server_ids({&job, 1});
   require(job.server_id == viaduct::flowsteer::ServerIdBlock(server->server_id()), "one by one or many at once");
   return 0;

@@ -5,6 +5,8 @@
 
 #include "apps/lb/verdicts.h"
 #include "flowsteer/quic_lb.h"
+#include "pmd-glue/frame_port.h"
+#include "pmd-glue/wire.h"
 #include "tests/flowsteer/quic_lb_vectors.h"
 #include "tests/lb/fixture.h"
 
@@ -31,6 +33,44 @@ TEST(Routing, FollowsTheConnectionIdWhereverTheClientIs) {
       EXPECT_EQ(outcome.to(), server);
       EXPECT_EQ(balancer.send6(long_packet(id_of(server), kScid), port).to(), server);
     }
+  }
+}
+
+// Nothing is read behind a packet's memory (which the sanitizers watch), and nothing is missing there.
+TEST(Routing, ReadsAnIdThatEndsWithThePacketsRoom) {
+  Balancer balancer(configuration_of(4));
+  const Frame frame = test::FrameBuilder()
+                          .eth(test::kOurMac, test::kRouterMac)
+                          .ipv4(test::kClient4, test::kVip4)
+                          .udp(5000, 443)
+                          .payload(short_packet(id_of(3)))
+                          .build();
+  const size_t end = frame.size() - short_packet(id_of(3)).size() + 1 + id_of(3).size();
+  Frame room(kHeadroom + end);
+  std::copy_n(frame.begin(), end, room.begin() + kHeadroom);
+  net::store_u16(room.data() + kHeadroom + 16, static_cast<uint16_t>(end - 14));  // the lengths, of IP and of UDP
+  net::store_u16(room.data() + kHeadroom + 38, static_cast<uint16_t>(end - 34));
+  Packet packet;
+  packet.buffer = room.data();
+  packet.capacity = static_cast<uint16_t>(room.size());
+  packet.offset = kHeadroom;
+  packet.length = static_cast<uint16_t>(end);
+  packet.flags = net::FramePort::kIpChecksumGood;
+  Packet* burst = &packet;
+  balancer.router().route(balancer.snapshot(), {&burst, 1}, balancer.now());
+  EXPECT_EQ(balancer.router().verdicts()[kRoutedById], 1u);
+  EXPECT_EQ(packet.data()[5], 3);
+}
+
+// Addresses as operators choose them: one network, one port. A look-up has to stay short.
+TEST(ServiceTable, FindsNeighboursInAFewSteps) {
+  for (const char* network : {"192.0.2.", "2001:db8::"}) {
+    std::vector<SocketAddress> addresses;
+    for (int host = 1; host <= 250; ++host)
+      addresses.push_back({test::ip((network + std::to_string(host)).c_str()), 443});
+    const ServiceTable table(addresses);
+    EXPECT_LE(table.longest_search(), 20u) << network;
+    for (size_t i = 0; i < addresses.size(); ++i) EXPECT_EQ(table.find(addresses[i].ip.bytes.data(), 443), i);
   }
 }
 
