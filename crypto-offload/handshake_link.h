@@ -13,6 +13,8 @@
 
 namespace viaduct::crypto {
 
+inline constexpr uint8_t kInternalErrorAlert = 80;  // RFC 8446 section 6
+
 // Bytes that change their owner with the message that they are in: whoever holds it last calls drop().
 struct Parcel {
   uint8_t* data = nullptr;

@@ -7,8 +7,6 @@
 namespace viaduct::crypto {
 namespace {
 
-constexpr uint8_t kInternalError = 80;  // RFC 8446 section 6
-
 using Request = HandshakeRequest::Type;
 using Reply = HandshakeReply::Type;
 
@@ -117,7 +115,7 @@ class HandshakePool::Worker {
   static void say_failed(Peer& peer, uint32_t slot) {
     TlsMessage message;
     message.type = TlsMessage::Type::kAlert;
-    message.alert = kInternalError;
+    message.alert = kInternalErrorAlert;
     peer.unsent.push_back({.slot = slot, .message = message});
   }
 

@@ -10,7 +10,7 @@ namespace {
 
 constexpr Aead kAeads[] = {Aead::kAes128Gcm, Aead::kAes256Gcm, Aead::kChaCha20Poly1305};
 constexpr size_t kSizes[] = {0, 1, 16, 63, 300, 1200};
-constexpr size_t kMasks = 13;  // as many lanes as there are, then 4 and 1
+constexpr size_t kMaskCount = 13;  // as many lanes as there are, then 4 and 1
 
 // Bytes without a pattern that a wrong order could keep.
 std::vector<uint8_t> noise(size_t size, uint32_t seed) {
@@ -58,8 +58,8 @@ bool protects(PacketProtector& protector, PacketProtector& reference, Aead aead,
 bool masks(PacketProtector& protector, PacketProtector& reference, Aead aead) {
   std::vector<std::unique_ptr<HeaderKey>> keys, reference_keys;
   std::vector<MaskJob> jobs, expected;
-  const auto samples = noise(kMasks * kSampleSize, 3);
-  for (size_t i = 0; i < kMasks; ++i) {
+  const auto samples = noise(kMaskCount * kSampleSize, 3);
+  for (size_t i = 0; i < kMaskCount; ++i) {
     const RawKeys raw = keys_of(aead, static_cast<uint32_t>(i));
     keys.push_back(protector.make_header_key(raw));
     reference_keys.push_back(reference.make_header_key(raw));

@@ -6,8 +6,6 @@
 namespace viaduct::crypto {
 namespace {
 
-constexpr uint8_t kInternalError = 80;  // RFC 8446 section 6
-
 using Request = HandshakeRequest::Type;
 
 }  // namespace
@@ -171,7 +169,7 @@ void RemoteTlsSession::fail() {
   failed_ = true;
   HandshakeReply& reply = inbox_.emplace_back();
   reply.message.type = TlsMessage::Type::kAlert;
-  reply.message.alert = kInternalError;
+  reply.message.alert = kInternalErrorAlert;
 }
 
 }  // namespace viaduct::crypto

@@ -20,7 +20,7 @@ namespace viaduct::crypto {
 namespace {
 
 // What OpenSSL says of one derivation. The bytes stay its own.
-struct Request {
+struct KdfRequest {
   int mode = EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND;
   size_t hash_size = 0;
   Bytes key;
@@ -46,8 +46,8 @@ size_t hash_size_of(const OSSL_PARAM& parameter) {
   return 0;
 }
 
-Request read(const OSSL_PARAM parameters[]) {
-  Request request;
+KdfRequest read(const OSSL_PARAM parameters[]) {
+  KdfRequest request;
   for (const OSSL_PARAM* p = parameters; p != nullptr && p->key != nullptr; ++p) {
     if (is_name(*p, OSSL_KDF_PARAM_MODE)) OSSL_PARAM_get_int(p, &request.mode);
     if (is_name(*p, OSSL_KDF_PARAM_DIGEST)) request.hash_size = hash_size_of(*p);
@@ -61,7 +61,7 @@ Request read(const OSSL_PARAM parameters[]) {
 }
 
 // HKDF-Expand-Label with a context.
-bool expand(const Request& request, Bytes secret, Bytes context, MutableBytes out) {
+bool expand(const KdfRequest& request, Bytes secret, Bytes context, MutableBytes out) {
   uint8_t head[3];
   uint8_t context_size = static_cast<uint8_t>(context.size());
   static constexpr uint8_t kFirstBlock = 1;
@@ -80,7 +80,7 @@ bool expand(const Request& request, Bytes secret, Bytes context, MutableBytes ou
 }
 
 // The salt is Derive-Secret(secret before, "derived", ""), or zeros at the beginning; no key is zeros too.
-bool extract(const Request& request, MutableBytes out) {
+bool extract(const KdfRequest& request, MutableBytes out) {
   if (out.size() != request.hash_size) return false;
   static constexpr uint8_t kZeros[kSha384Size] = {};
   const Bytes zeros(kZeros, request.hash_size);
@@ -96,7 +96,7 @@ bool extract(const Request& request, MutableBytes out) {
 }
 
 int derive(void*, unsigned char* out, size_t size, const OSSL_PARAM parameters[]) {
-  const Request request = read(parameters);
+  const KdfRequest request = read(parameters);
   if (request.hash_size == 0) return 0;
   const MutableBytes result(out, size);
   if (request.mode == EVP_KDF_HKDF_MODE_EXTRACT_ONLY) return extract(request, result) ? 1 : 0;

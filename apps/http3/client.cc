@@ -11,8 +11,7 @@ using quic::CommandType;
 using quic::Event;
 using quic::EventType;
 
-constexpr size_t kMostCommands = 8;
-constexpr size_t kHeadersFrameRoom = 3;
+constexpr size_t kMostClientCommands = 8;
 // Writes of one request's content that are not released yet, and those that one event may add.
 constexpr uint32_t kWritesAhead = 16;
 constexpr int kWritesPerEvent = 4;
@@ -48,7 +47,7 @@ Client::~Client() {
 
 bool Client::request(quic::ConnectionHandle handle, const RequestOptions& options) {
   Connection* connection = find_connection(handle);
-  if (!connection || connection->is_closing || channel_.commands.room() < kMostCommands) return false;
+  if (!connection || connection->is_closing || channel_.commands.room() < kMostClientCommands) return false;
   const Handle id = responses_.acquire();
   PooledChunk* chunk = id ? chunks_.acquire() : nullptr;
   if (!chunk) return responses_.release(id), false;
@@ -95,7 +94,7 @@ void Client::close(quic::ConnectionHandle handle) {
 bool Client::step() {
   bool worked = false;
   Event event;
-  while (channel_.commands.room() >= kMostCommands && channel_.events.pop(event)) {
+  while (channel_.commands.room() >= kMostClientCommands && channel_.events.pop(event)) {
     on_event(event);
     worked = true;
   }

@@ -83,6 +83,9 @@ inline void write_frame_header(ByteWriter& out, FrameType type, uint64_t length)
   out.varint(length);
 }
 
+// Room in front of an encoded field section for HEADERS' type (1) and its length (2), which is written afterwards.
+constexpr size_t kHeadersFrameRoom = 3;
+
 // A frame whose payload is one integer: GOAWAY, MAX_PUSH_ID, CANCEL_PUSH.
 void write_integer_frame(ByteWriter& out, FrameType type, uint64_t value);
 

@@ -10,9 +10,6 @@ namespace {
 
 using quic::CommandType;
 
-// Room in front of the encoded section for HEADERS' type (1) and length (2).
-constexpr size_t kHeadersFrameRoom = 3;
-
 std::array<char, 3> digits(uint16_t status) {
   return {static_cast<char>('0' + status / 100), static_cast<char>('0' + status / 10 % 10),
           static_cast<char>('0' + status % 10)};

@@ -7,9 +7,9 @@
 namespace viaduct::quic {
 
 namespace {
-constexpr double kC = 0.4;     // datagrams per second³ (RFC 9438 section 5.1)
-constexpr double kBeta = 0.7;  // RFC 9438 section 4.6
-constexpr double kAlpha = 3 * (1 - kBeta) / (1 + kBeta);
+constexpr double kC = 0.4;          // datagrams per second³ (RFC 9438 section 5.1)
+constexpr double kBetaCubic = 0.7;  // RFC 9438 section 4.6
+constexpr double kAlphaCubic = 3 * (1 - kBetaCubic) / (1 + kBetaCubic);
 }  // namespace
 
 Cubic::Cubic(uint64_t max_datagram_size) : max_datagram_size_(max_datagram_size) {
@@ -51,7 +51,7 @@ void Cubic::avoid_congestion(const AckSample& sample) {
   const double elapsed = (sample.now - state_.epoch_start).seconds();
 
   // RFC 9438 section 4.3: as Reno would grow from the same reduction, or as Reno does above where it was.
-  const double alpha = state_.w_est < static_cast<double>(state_.prior_window) ? kAlpha : 1.0;
+  const double alpha = state_.w_est < static_cast<double>(state_.prior_window) ? kAlphaCubic : 1.0;
   state_.w_est += alpha * acked_windows * static_cast<double>(max_datagram_size_);
   if (curve(elapsed) < state_.w_est) {
     grow_by(std::max(state_.w_est - window, 0.0));
@@ -89,9 +89,9 @@ bool Cubic::on_congestion_event(Instant sent_time, Instant now) {
   before_ = state_;
   const auto window = static_cast<double>(state_.window);
   // Fast convergence: below the last maximum, leave room for newer flows (RFC 9438 section 4.7).
-  state_.w_max = window < state_.w_max ? window * (1 + kBeta) / 2 : window;
+  state_.w_max = window < state_.w_max ? window * (1 + kBetaCubic) / 2 : window;
   state_.prior_window = state_.window;
-  state_.window = std::max(static_cast<uint64_t>(window * kBeta), minimum_window(max_datagram_size_));
+  state_.window = std::max(static_cast<uint64_t>(window * kBetaCubic), minimum_window(max_datagram_size_));
   state_.threshold = state_.window;
   state_.in_epoch = false;
   fraction_ = 0;

@@ -179,6 +179,9 @@ std::string_view read_preferred_address(Bytes value, std::optional<PreferredAddr
   read.v4.port = reader.u16();
   if (const Bytes v6 = reader.bytes(16); reader.ok()) read.v6.ip = IpAddress::v6(v6.data());
   read.v6.port = reader.u16();
+  // Without a port nobody can be reached; and an IPv4 address in IPv6's place is of neither family.
+  if (read.v4.port == 0) read.v4 = {};
+  if (read.v6.port == 0 || read.v6.ip.is_v4()) read.v6 = {};
   const Bytes id = reader.bytes(reader.u8());
   const Bytes token = reader.bytes(kStatelessResetTokenSize);
   if (!reader.ok() || !reader.empty()) return "preferred address of a wrong length";

@@ -37,6 +37,9 @@ EndpointConfig tiny() {
   config.stream_window = 16 << 10;
   config.receive_slab_bytes = 128 << 10;
   config.max_held_packets = 8;
+  config.max_datagram_frame_size = 1'200;
+  config.max_datagrams = 16;
+  config.max_datagrams_of_connection = 8;
   config.event_slots = 256;
   config.command_slots = 256;
   return config;
@@ -100,6 +103,16 @@ class Attack {
       attacker_.write(attacker_.opened[0], stream, std::vector<uint8_t>(1'100, 2), false);
     }
     pair_.run_for(Duration::milliseconds(30));
+    consume_datagrams();
+  }
+
+  // What came in DATAGRAM frames, given back later than it could be.
+  void consume_datagrams() {
+    for (; consumed_ < victim_.events.size(); ++consumed_) {
+      const Event& event = victim_.events[consumed_];
+      if (event.type != EventType::kDatagram) continue;
+      victim_.command({.type = CommandType::kConsume, .connection = event.connection, .token = event.token});
+    }
   }
 
   // Whatever came, the victim comes to its end and keeps nothing.
@@ -107,7 +120,10 @@ class Attack {
     attacker_.set_tamper({});
     victim_.endpoint().shut_down(pair_.now);
     attacker_.endpoint().shut_down(pair_.now);
-    const auto is_over = [this] { return victim_.endpoint().is_empty() && attacker_.endpoint().is_empty(); };
+    const auto is_over = [this] {
+      consume_datagrams();
+      return victim_.endpoint().is_empty() && attacker_.endpoint().is_empty();
+    };
     require(pair_.run_until(is_over, kEnd), "both come to their end");
     pair_.run_for(Duration::milliseconds(1));
     for (const PoolGauge& gauge : victim_.endpoint().pools()) require(gauge.used == 0, "pools are at their baseline");
@@ -121,6 +137,7 @@ class Attack {
   TwoEndpoints pair_;
   Side& attacker_;
   Side& victim_;
+  size_t consumed_ = 0;  // of the victim's events
 };
 
 }  // namespace

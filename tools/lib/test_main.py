@@ -1,6 +1,6 @@
 """usage: tools/test [options] [STAGE]...
 
-Builds the project and passes its tests; the last line is "N passed, N failed". Stages, in their order (all but fuzz by default):
+Builds the project and passes its tests; the last line is "N passed, N failed". Stages, in their order (all by default):
 
   lint         formatting, floors, citations of RFCs, clang-tidy on changed files
   unit         every floor's tests
@@ -39,8 +39,6 @@ from build import TOP, build
 # The end-to-end tests that are also run with sanitizers.
 SANITIZED_END_TO_END = "TwoWorkersUnderLoad"
 STAGES = ["lint", "unit", "simulation", "fuzz", "verdicts", "end-to-end", "soak", "interop", "balanced"]
-# Only where they are named: they take a build of their own.
-NAMED_ONLY = ["fuzz"]
 
 
 class Tally:
@@ -100,7 +98,11 @@ def run_meson(options, tally, suite, variant_folder, label):
 
 def run_fuzz(_, tally):
     started = time.monotonic()
-    folder = build("fuzz")
+    try:
+        folder = build("fuzz")
+    except SystemExit as failed:
+        tally.add("fuzz", 0, [("the build", str(failed))], time.monotonic() - started)
+        return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = pool.map(lambda target: (target, fuzz.run_briefly(folder, target)), fuzz.EXECUTIONS)
         failures = [(target, text) for target, (good, text) in results if not good]
@@ -200,8 +202,7 @@ def parse(arguments):
         else:
             sys.exit(f"tools/test: unknown word '{word}'; stages: {', '.join(STAGES)} (see --help)")
     if not options["stages"]:
-        options["stages"] = ["unit", "simulation", "end-to-end"] if options["sanitize"] else [
-            stage for stage in STAGES if stage not in NAMED_ONLY]
+        options["stages"] = ["unit", "simulation", "end-to-end"] if options["sanitize"] else list(STAGES)
     if "verdicts" in options["stages"] and not {"unit", "simulation"} <= set(options["stages"]):
         sys.exit("tools/test: the stage verdicts needs unit and simulation in the same run")
     return options

@@ -39,7 +39,12 @@ class TamperingProtector : public crypto::PacketProtector {
   }
 
  private:
-  std::unique_ptr<crypto::PacketProtector> inner_ = crypto::make_protector();
+  // One for all of them: choosing and trying one takes longer than a handshake.
+  static crypto::PacketProtector* shared() {
+    static const std::unique_ptr<crypto::PacketProtector> one = crypto::make_protector();
+    return one.get();
+  }
+  crypto::PacketProtector* inner_ = shared();
 };
 
 // Frames in place of a payload, with PADDING behind them. False where they do not fit.

@@ -96,6 +96,24 @@ TEST(TransportParameters, AnAddressThatIsNotOfferedHasPortZero) {
   EXPECT_EQ(read.preferred_address->v6, p.preferred_address->v6);
 }
 
+// An address without a port, or of IPv4 in IPv6's place, is none.
+TEST(TransportParameters, AnAddressThatNobodyCanGoToIsNotOffered) {
+  const std::string rest = "04 01020304 00112233445566778899aabbccddeeff";
+  TransportParameters read;
+  ASSERT_FALSE(
+      decode(from_hex("0d 2d c0000201 0000 20010db8000000000000000000000001 0000" + rest), Role::kServer, read));
+  ASSERT_TRUE(read.preferred_address);
+  EXPECT_EQ(read.preferred_address->v4, SocketAddress());
+  EXPECT_EQ(read.preferred_address->v6, SocketAddress());
+  EXPECT_EQ(read.preferred_address->id, ConnectionId(from_hex("01020304")));
+
+  TransportParameters mapped;
+  ASSERT_FALSE(
+      decode(from_hex("0d 2d c0000201 01bb 00000000000000000000ffffc0000201 01bb" + rest), Role::kServer, mapped));
+  EXPECT_EQ(mapped.preferred_address->v4, (SocketAddress{IpAddress::v4(192, 0, 2, 1), 443}));
+  EXPECT_EQ(mapped.preferred_address->v6, SocketAddress());
+}
+
 struct Refused {
   const char* what;
   const char* bytes;
