@@ -30,6 +30,7 @@ constexpr const char* kFooter = R"(EXAMPLES
                     https://198.18.0.1/1GB.bin
   Latency:      ... --connections 32 --in-flight 64 --rate 60000 https://198.18.0.1/1KB.bin
   Handshakes:   ... --handshakes --connections 64 https://198.18.0.1/
+  0-RTT:        ... --handshakes --requests-per-connection 1 --resume --early-data https://198.18.0.1/
   Upload:       ... --upload 100MB https://198.18.0.1/upload
 
 EXIT STATUS
@@ -43,6 +44,7 @@ struct Raw {
   std::string port = "af_packet:eth0";
   std::vector<std::string> addresses, gateways;
   std::string to, server_name, method, upload, hugepages = "auto", idle = "poll", congestion = "cubic";
+  std::string migrate_as = "rebinding", quic_version = "v1";
   double warm_up = 1, duration = 10;
   bool handshakes = false, idle_connections = false, insecure = false, head = false;
   uint16_t mtu = 0;
@@ -162,6 +164,13 @@ std::string read_work(const Raw& raw, Config& config) {
   if (config.connections < config.workers) return "--connections: expected at least one for each worker";
   if (config.requests_per_connection > 0 && config.work != Work::kHandshakes)
     return "--requests-per-connection is for --handshakes";
+  // A ticket comes after the handshake, at about the time of the first answer.
+  if (config.resume && config.requests_per_connection == 0)
+    return "--resume is for --handshakes with --requests-per-connection, so that tickets have time to come";
+  if (config.tls.early_data && !config.resume) return "--early-data is for --resume";
+  if (config.tls.early_data && config.method != "GET" && config.method != "HEAD")
+    return "--early-data is for GET and HEAD: what comes early may come twice";
+  config.moves_itself = raw.migrate_as == "active";
   if (config.held > 0 && config.work != Work::kRequests) return "--hold is for requests";
   if (config.rate > 0 && config.work == Work::kIdle) return "--rate is not for --idle";
   if (!config.is_fetch()) return {};
@@ -190,6 +199,8 @@ void size_transport(const Raw& raw, Config& config) {
   t.connection_window = 64 << 20;
   t.stream_window = 16 << 20;
   t.handshake_timeout = Duration::seconds(10);
+  if (raw.quic_version != "v1") t.versions = {quic::kVersion2, quic::kVersion1};
+  if (raw.quic_version == "v2") config.first_version = quic::kVersion2;
   t.congestion = raw.congestion == "cubic" ? quic::ControllerKind::kCubic : quic::ControllerKind::kNewReno;
   // Otherwise idle connections would end before the measurement does.
   if (config.work == Work::kIdle || config.held > 0) t.idle_timeout = Duration::seconds(600);
@@ -238,6 +249,13 @@ void add_work_options(CLI::App& app, Raw& raw, Config& config) {
       ->capture_default_str();
   app.add_option("--migrations", config.migrations, "Connections per second that change to another UDP port")
       ->check(CLI::Range(0.0, 1e6));
+  app.add_option("--migrate-as", raw.migrate_as,
+                 "How: rebinding, as a NAT does it without a word, or active, after a look at the new path")
+      ->check(CLI::IsMember({"rebinding", "active"}))
+      ->capture_default_str();
+  app.add_flag("--resume", config.resume,
+               "With --handshakes: connections resume TLS sessions of earlier ones, and bring their address tokens");
+  app.add_flag("--early-data", config.tls.early_data, "With --resume: requests go in 0-RTT where tickets allow it");
   app.add_option("--save", config.save,
                  "Fetches each URL once and writes it to this file (to a folder: under its name)");
   app.add_flag("--include", config.show_head, "With --save: prints the heads of the responses");
@@ -250,6 +268,16 @@ void add_protocol_options(CLI::App& app, Raw& raw, Config& config) {
   app.add_option("--alpn", raw.alpn, "Application protocol to ask for")->capture_default_str();
   app.add_option("--ciphers", config.tls.ciphers, "TLS 1.3 cipher suites, as OpenSSL names them, by colons");
   app.add_option("--groups", config.tls.groups, "Key exchange groups, as OpenSSL names them, by colons");
+  app.add_option("--quic-version", raw.quic_version,
+                 "To begin with; the server may lead to the other. v1-then-v2: asks for that in the first flight")
+      ->check(CLI::IsMember({"v1", "v2", "v1-then-v2"}))
+      ->capture_default_str();
+  app.add_option("--key-update-after", config.transport.key_update_after,
+                 "Packets that a connection seals before it updates its keys")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 22))
+      ->capture_default_str();
+  app.add_flag("--scramble-initials", config.transport.scramble_initials,
+               "The ClientHello goes in pieces that are out of order, as Chrome's does");
   app.add_option("--key-log", config.tls.key_log_file, "Appends secrets in SSLKEYLOGFILE format");
   app.add_option("--congestion", raw.congestion, "Controller of what we send")
       ->check(CLI::IsMember({"cubic", "new-reno"}))

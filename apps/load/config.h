@@ -39,6 +39,8 @@ struct Config {
   uint32_t requests_per_connection = 0;  // kHandshakes: then the connection is closed
   double rate = 0;                       // per second, of requests or handshakes, whatever the answers; 0: closed loop
   double migrations = 0;                 // per second
+  bool moves_itself = false;             // migrations are the connections' own (RFC 9000 section 9.2), and no NAT's
+  bool resume = false;                   // kHandshakes: by the tickets of earlier connections
   uint32_t opening = 64;                 // handshakes under way at a time, while connections are opened
   uint64_t total = 0;                    // requests (or handshakes); 0: until the time is over
   Duration warm_up = Duration::seconds(1);
@@ -62,6 +64,7 @@ struct Config {
   crypto::TlsClientOptions tls;
   std::string protector;
   quic::EndpointConfig transport;
+  uint32_t first_version = quic::kVersion1;  // of QUIC; the transport's first is the one that is asked for
 
   bool is_fetch() const { return !save.empty(); }
 };

@@ -185,8 +185,7 @@ void Driver::move_some(Instant now) {
     const uint32_t slot = next_moved_;
     next_moved_ = (next_moved_ + 1) % share_.connections;
     if (slots_[slot].state != Slot::State::kOpen) continue;
-    connector_.move(slot);
-    counters_.migrations.add(1);
+    if (connector_.move(slot, slots_[slot].connection)) counters_.migrations.add(1);
     moves_due_.advance();
   }
 }

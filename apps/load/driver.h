@@ -44,8 +44,8 @@ class Connector {
   virtual ~Connector() = default;
   // `slot` comes back in on_connected(). Empty where there is no room.
   virtual std::optional<quic::ConnectionHandle> connect(uint32_t slot) = 0;
-  // The slot's packets come from another port from now on.
-  virtual void move(uint32_t slot) = 0;
+  // The slot's packets are to come from another port. False where that cannot be just now.
+  virtual bool move(uint32_t slot, quic::ConnectionHandle connection) = 0;
 };
 
 // The worker's own shares of the configuration's totals.

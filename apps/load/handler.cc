@@ -65,6 +65,7 @@ LoadHandler::LoadHandler(const Config& config, Shared& shared, unsigned worker, 
       shards_(shared.shard_secret, config.workers, flowsteer::id_length(std::nullopt)),
       connection_ids_(std::nullopt, shared.shard_secret, worker, config.workers, random_),
       chunks_(static_cast<uint32_t>(config.transport.max_streams) + 64, kHeadRoom),
+      memories_(config.resume ? share_of(config, worker).connections : 0, quic::ServerMemory(1)),
       endpoint_(config.transport, services(*protector_, *tls_, connection_ids_, shards_, worker, random_, meter)),
       driver_(config, share_of(config, worker), *this),
       client_(client_limits(config), endpoint_.channel(), chunks_, driver_),
@@ -113,10 +114,20 @@ const IpAddress& LoadHandler::local_address(uint32_t slot) const {
 std::optional<quic::ConnectionHandle> LoadHandler::connect(uint32_t slot) {
   return endpoint_.connect({.path = {.local = {local_address(slot), port_of(slot)}, .remote = config_.server},
                             .server_name = config_.server_name,
-                            .cookie = slot},
+                            .version = config_.first_version,
+                            .cookie = slot,
+                            .memory = memories_.empty() ? nullptr : &memories_[slot]},
                            now_);
 }
 
-void LoadHandler::move(uint32_t slot) { rebinding_.move(port_of(slot)); }
+bool LoadHandler::move(uint32_t slot, quic::ConnectionHandle connection) {
+  if (!config_.moves_itself) {
+    rebinding_.move(port_of(slot));
+    return true;
+  }
+  const uint16_t port = next_port_;
+  next_port_ = port == kLastPort ? kFirstMovedPort : static_cast<uint16_t>(port + 1);
+  return endpoint_.move(connection, {local_address(slot), port}, now_);
+}
 
 }  // namespace viaduct::load

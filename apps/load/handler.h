@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "apps/http3/client.h"
 #include "apps/load/driver.h"
@@ -16,6 +17,7 @@
 #include "crypto-offload/packet_protector.h"
 #include "crypto-offload/tls_session.h"
 #include "engine/endpoint/endpoint.h"
+#include "engine/endpoint/server_memory.h"
 #include "flowsteer/connection_id_codec.h"
 #include "flowsteer/shard_map.h"
 
@@ -44,7 +46,7 @@ class LoadHandler final : public Connector {
   Instant deadline() const { return std::min(endpoint_.deadline(), driver_.deadline()); }
 
   std::optional<quic::ConnectionHandle> connect(uint32_t slot) override;
-  void move(uint32_t slot) override;
+  bool move(uint32_t slot, quic::ConnectionHandle connection) override;
 
   // --- any thread ---
   bool is_empty() const { return empty_.load(std::memory_order_acquire); }
@@ -67,11 +69,13 @@ class LoadHandler final : public Connector {
   flowsteer::ShardMap shards_;
   flowsteer::ConnectionIdCodec connection_ids_;
   ChunkPool chunks_;
+  std::vector<quic::ServerMemory> memories_;  // by slot: what its last connection leaves for the next
   quic::Endpoint endpoint_;
   Driver driver_;
   http3::Client client_;
   Rebinding rebinding_;
   std::vector<IpAddress> local_addresses_;
+  uint16_t next_port_ = kFirstMovedPort;  // for a connection that moves itself
   Instant now_;
   bool is_closing_ = false;
   std::atomic<bool> empty_{false};

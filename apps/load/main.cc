@@ -46,19 +46,21 @@ int save(const Config& config, const Results& results, const std::vector<Driver:
 }
 
 int report(const Config& config, const Results& results) {
-  const std::string json = config.json_file.empty() ? "" : results.json(config);
+  if (config.json_file != "-") std::cout << results.text(config);
+  return results.is_good(config) ? 0 : 1;
+}
+
+bool write_json(const Config& config, const Results& results) {
+  if (config.json_file.empty()) return true;
+  const std::string json = results.json(config);
   if (config.json_file == "-") {
     std::cout << json << '\n';
-  } else {
-    std::cout << results.text(config);
-    if (!config.json_file.empty()) {
-      std::ofstream out(config.json_file);
-      out << json << '\n';
-      out.close();
-      if (!out) return fail(std::format("cannot write '{}'", config.json_file));
-    }
+    return true;
   }
-  return results.is_good(config) ? 0 : 1;
+  std::ofstream out(config.json_file);
+  out << json << '\n';
+  out.close();
+  return static_cast<bool>(out);
 }
 
 int run(const Config& config) {
@@ -69,6 +71,7 @@ int run(const Config& config) {
   auto program = Program::start(config);
   if (!program) return fail(program.error());
   const Results results = (*program)->run();
+  if (!write_json(config, results)) return fail(std::format("cannot write '{}'", config.json_file));
   return config.is_fetch() ? save(config, results, (*program)->fetched()) : report(config, results);
 }
 

@@ -149,6 +149,8 @@ Totals Program::totals() const {
     sum.packets_received += worker.loop->stats().received.value();
     sum.packets_sent += worker.loop->stats().sent.value();
     sum.packets_lost += worker.handler->endpoint().stats().packets_lost;
+    for (size_t i = 0; i < sum.quic.size(); ++i)
+      sum.quic[i] += worker.handler->endpoint().stats().*kQuicCounters[i].field;
     for (size_t i = 0; i < sum.by_class.size(); ++i) sum.by_class[i] += counters.by_class[i].value();
     for (size_t i = 0; i < kStages; ++i) sum.cycles[i] += worker.meter->cycles(static_cast<Stage>(i));
   }

@@ -94,6 +94,11 @@ std::string Results::text(const Config& config) const {
   text += std::format("client       {:.1f} % busy, {} packets in, {} out{}\n", measured.busy_share() * 100,
                       measured.packets_received, measured.packets_sent,
                       is_client_limited() ? "; it may be what limited the run" : "");
+  std::string quic;
+  for (size_t i = 0; i < measured.quic.size(); ++i) {
+    if (measured.quic[i] > 0) quic += std::format("  {} {}", kQuicCounters[i].name, measured.quic[i]);
+  }
+  if (!quic.empty()) text += "quic       " + quic + "\n";
   if (config.without_authentication) text += "note         the client did not authenticate what it received\n";
   if (!last_problem.empty()) text += "last problem " + last_problem + "\n";
   return text;
@@ -101,7 +106,8 @@ std::string Results::text(const Config& config) const {
 
 std::string Results::json(const Config& config) const {
   const auto rate = [&](uint64_t count) { return seconds > 0 ? static_cast<double>(count) / seconds : 0; };
-  nlohmann::json stages;
+  nlohmann::json stages, quic;
+  for (size_t i = 0; i < measured.quic.size(); ++i) quic[kQuicCounters[i].name] = measured.quic[i];
   for (size_t i = 0; i < kStages; ++i) stages[std::string(kStageNames[i])] = measured.cycles[i];
   nlohmann::json json = {
       {"program", "viaduct-load"},
@@ -127,6 +133,7 @@ std::string Results::json(const Config& config) const {
         {"per_second", rate(measured.handshakes)}}},
       {"connections_now",
        {{"open", measured.connections_open}, {"lost", measured.connections_lost}, {"moved", measured.migrations}}},
+      {"quic", quic},
       {"latency_us", json_of(latencies)},
       {"latency_corrected_us", json_of(corrected)},
       {"expected_interval_us", us(expected_interval)},

@@ -3,14 +3,30 @@
 
 #include <array>
 #include <cstdint>
+#include <iterator>
 #include <string>
 
 #include "apps/load/config.h"
 #include "apps/load/histogram.h"
 #include "base/instant.h"
 #include "base/stage_meter.h"
+#include "engine/endpoint/endpoint_stats.h"
 
 namespace viaduct::load {
+
+// What the engine counts that says what became of connections.
+inline constexpr struct {
+  const char* name;
+  quic::Counter quic::EndpointStats::* field;
+} kQuicCounters[] = {{"handshakes_resumed", &quic::EndpointStats::handshakes_resumed},
+                     {"early_data_offered", &quic::EndpointStats::early_data_offered},
+                     {"early_data_rejected", &quic::EndpointStats::early_data_rejected},
+                     {"retries_followed", &quic::EndpointStats::retries_received},
+                     {"versions_changed", &quic::EndpointStats::versions_changed},
+                     {"key_updates_followed", &quic::EndpointStats::key_updates},
+                     {"paths_changed", &quic::EndpointStats::paths_changed},
+                     {"ecn_validated", &quic::EndpointStats::ecn_validated},
+                     {"ecn_failed", &quic::EndpointStats::ecn_failed}};
 
 // Counters of all workers at a moment.
 struct Totals {
@@ -23,8 +39,9 @@ struct Totals {
   uint64_t packets_received = 0, packets_sent = 0, packets_lost = 0;
   std::array<uint64_t, 6> by_class{};
   std::array<uint64_t, kStages> cycles{};
+  std::array<uint64_t, std::size(kQuicCounters)> quic{};  // in the order of kQuicCounters
 
-  // What was added since `before`; connections_open and `at` stay.
+  // What was added since `before`; connections_open, `at` and quic, which begins with the first handshake, stay.
   Totals since(const Totals& before) const;
   uint64_t busy_cycles() const;
   // Of the workers' time; 0 where no time passed.

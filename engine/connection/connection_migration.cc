@@ -89,7 +89,7 @@ void Connection::leave_path(const PathState& path, Instant now) {
     return release_id(path.remote_id);
   }
   keep_as_fallback(path);
-  fallback_.give_up_at = now + path_patience();
+  fallback_.give_up_at = now + recovery_.probe_timeout(PacketSpace::kApplication) * 3;
 }
 
 void Connection::on_candidate_timer(Instant now) {

@@ -90,13 +90,13 @@ class OriginEnvironment(Environment):
     def curl(self, address=Line.ORIGIN):
         return Curl(self.line.client, self.certificate, address)
 
-    def aioquic(self, case, name="1k.bin", seconds=60, **options):
+    def aioquic(self, case, name="1k.bin", seconds=60, address=Line.ORIGIN, **options):
         """One case of aioquic_client.py, with a file."""
         length, total = self.files[name]
         words = [f"{key}={value}" for key, value in
                  {"path": f"/{name}", "length": length, "sum": total, "seconds": seconds, **options}.items()]
         return self.run(self.line.client, "/usr/bin/python3", TOP / "tests/interop/peers/aioquic_client.py", case,
-                        Line.ORIGIN, self.certificate, *words, seconds=seconds + 10)
+                        address, self.certificate, *words, seconds=seconds + 10)
 
     def number(self, command, name):
         return int(self.origin.ask(command)[name])

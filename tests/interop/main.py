@@ -58,8 +58,7 @@ def run_environment(environment):
     except Exception as problem:  # the cells say why they could not run
         text = f"{environment.name} does not start: {problem}"
         for cell in environment.cells:
-            cell.status = matrix.NOT_YET if cell.not_yet else matrix.FAILED
-            cell.detail = f"{cell.not_yet}: {text}" if cell.not_yet else text
+            cell.status, cell.detail = matrix.FAILED, text
             show(cell)
     else:
         for cell in environment.cells:
@@ -83,13 +82,12 @@ def summary(cells, seconds):
     for role in ("server", "client"):
         if any(cell.role == role for cell in cells):
             print("\n".join(matrix.table(cells, role)) + "\n")
-    for status, title in ((matrix.IMPOSSIBLE, "what the peer cannot do"), (matrix.NOT_YET, "what we cannot do yet"),
-                          (matrix.FAILED, "failed")):
+    for status, title in ((matrix.IMPOSSIBLE, "what the peer cannot do"), (matrix.FAILED, "failed")):
         lines = matrix.reasons(cells, status)
         if lines:
             print(title + ":\n" + "\n".join(lines) + "\n")
     counts = [f"{sum(cell.status == status for cell in cells)} {status}"
-              for status in (matrix.PASSED, matrix.FAILED, matrix.IMPOSSIBLE, matrix.NOT_YET)]
+              for status in (matrix.PASSED, matrix.FAILED, matrix.IMPOSSIBLE)]
     print(f"interop took {seconds:.0f} s")
     print(", ".join(counts))
 

@@ -5,8 +5,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-PASSED, FAILED, IMPOSSIBLE, NOT_YET = "passed", "failed", "impossible", "not yet"
-SIGNS = {PASSED: "ok", FAILED: "FAIL", IMPOSSIBLE: "-", NOT_YET: "not yet", None: ""}
+PASSED, FAILED, IMPOSSIBLE = "passed", "failed", "impossible"
+SIGNS = {PASSED: "ok", FAILED: "FAIL", IMPOSSIBLE: "-", None: ""}
 
 
 @dataclass
@@ -19,8 +19,6 @@ class Cell:
     # Why the peer cannot do this, and a check in the environment that it still cannot: it returns whether that is so.
     impossible: str = ""
     check: Optional[Callable] = None
-    # What of ours is missing. Where there is an action it is tried all the same, and passes when it does.
-    not_yet: str = ""
     status: Optional[str] = None
     detail: str = ""
     seconds: float = field(default=0.0)
@@ -34,16 +32,12 @@ class Cell:
         try:
             self.status, self.detail = self._outcome(environment)
         except Exception as problem:  # every kind of failure becomes a cell that says why
-            self.status = NOT_YET if self.not_yet else FAILED
-            reason = str(problem).strip() or repr(problem)
-            self.detail = f"{self.not_yet}: {reason}" if self.not_yet else reason
+            self.status, self.detail = FAILED, str(problem).strip() or repr(problem)
         self.seconds = time.monotonic() - started
 
     def _outcome(self, environment):
         if self.action:
             return PASSED, self.action(environment)
-        if self.not_yet:
-            return NOT_YET, self.not_yet
         if not self.check(environment):
             raise RuntimeError(f"it is said to be impossible ({self.impossible}), but that is no longer so")
         return IMPOSSIBLE, self.impossible
@@ -79,7 +73,7 @@ def reasons(cells, status):
 def write(cells, path):
     rows = [{"role": cell.role, "peer": cell.peer, "case": cell.case, "status": cell.status, "detail": cell.detail,
              "seconds": round(cell.seconds, 3)} for cell in cells]
-    counts = {status: sum(cell.status == status for cell in cells) for status in (PASSED, FAILED, IMPOSSIBLE, NOT_YET)}
+    counts = {status: sum(cell.status == status for cell in cells) for status in (PASSED, FAILED, IMPOSSIBLE)}
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"counts": counts, "cells": rows}, file, indent=2)
         file.write("\n")

@@ -1,9 +1,9 @@
 """Checks of what a peer cannot do: each returns a function that says whether that is still so."""
-import inspect
+import functools
 import subprocess
-from pathlib import Path
 
 
+@functools.cache
 def output(*command):
     done = subprocess.run(command, text=True, capture_output=True, timeout=60)
     return done.stdout + done.stderr
@@ -17,21 +17,18 @@ def curl_has_no_option(word):
     return lambda _: word not in output("curl", "--help", "all")
 
 
+@functools.cache
+def lacks(program, words):
+    return subprocess.run(["grep", "-qaE", "|".join(words), program], timeout=60).returncode != 0
+
+
 def program_lacks(program, *words):
     """Directives, options and log texts are strings in a program."""
-    return lambda _: subprocess.run(["grep", "-qaE", "|".join(words), program], timeout=60).returncode != 0
+    return lambda _: lacks(program, words)
 
 
 def kdig_speaks_no_http3(_):
     return "h3" not in output("kdig", "--help").replace("http", "").split()
-
-
-def aioquic_has_no_ecn_of_its_own(_):
-    import aioquic.asyncio
-    import aioquic.quic
-    folders = [Path(inspect.getfile(module)).parent for module in (aioquic.quic, aioquic.asyncio)]
-    return not any(word in path.read_text() for folder in folders for path in folder.glob("*.py")
-                   for word in ("IP_TOS", "IP_RECVTOS", "TCLASS"))
 
 
 def haproxy_uses_the_compatibility_layer(_):

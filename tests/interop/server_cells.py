@@ -1,14 +1,16 @@
 """Our server's cells: viaduct-origin against curl, aioquic, Chromium and kdig."""
 import subprocess
 
+import chromium
 from environments import OriginEnvironment, expect
 from matrix import Cell
-from peer_facts import (aioquic_has_no_ecn_of_its_own, curl_has_no_option, curl_lacks_feature, kdig_speaks_no_http3,
-                        program_lacks)
+from peer_facts import curl_has_no_option, curl_lacks_feature, kdig_speaks_no_http3, program_lacks
 from topology import Line
 
+CHROMIUM = "/usr/lib/chromium/chromium"
 LOSS = "loss=3%,longest-loss=3,delay=5ms"
 CORRUPTION = "corruption=3%,longest-loss=3,delay=5ms"
+HANDSHAKE_LOSS = "loss=30%,longest-loss=3,delay=2ms"
 DISORDER = "reordering=3%,hold-back=3ms,duplication=3%,delay=5ms"
 NARROW = "rate=10M,queue=25,delay=15ms"
 
@@ -27,11 +29,12 @@ def curl_file(name, *options):
     return action
 
 
-def curl_chacha20(environment):
-    suite = "TLS_CHACHA20_POLY1305_SHA256"
-    done = environment.curl().raw("/1m.bin", "-o", "/dev/null", "--verbose", "--tls13-ciphers", suite)
-    expect(suite.encode() in done.stderr, "curl does not say that it is used")
-    return suite
+def curl_suite(name):
+    def action(environment):
+        done = environment.curl().raw("/1m.bin", "-o", "/dev/null", "--verbose", "--tls13-ciphers", name)
+        expect(name.encode() in done.stderr, "curl does not say that it is used")
+        return name
+    return action
 
 
 def curl_streams(environment):
@@ -64,6 +67,21 @@ def curl_rebinding(environment):
     return f"{count} new ports in a transfer, {changes} counted"
 
 
+def curl_handshakes(count):
+    def action(environment):
+        for _ in range(count):
+            curl_file("1k.bin")(environment)
+        return f"{count} connections, one after the other"
+    return action
+
+
+def curl_brings_no_token(environment):
+    """Each of its connections is asked for its address."""
+    before = environment.number("/viaduct/connections", "retries_sent")
+    curl_handshakes(2)(environment)
+    return environment.number("/viaduct/connections", "retries_sent") - before >= 2
+
+
 def curl_upload(environment):
     """The origin counts what comes, and drops it."""
     length, _ = environment.files["100m.bin"]
@@ -80,40 +98,6 @@ def curl_ipv6(environment):
     status, _, body = environment.curl(Line.ORIGIN6).get("/1m.bin")
     expect(status == 200 and len(body) == environment.files["1m.bin"][0], f"status {status}, {len(body)} bytes")
     return "1 MB over IPv6"
-
-
-# --- Chromium ---
-
-PAGE = """<!doctype html><title>interop</title><p id="out">waiting</p><script>
-const sum = async name => {
-  const body = await (await fetch(name)).arrayBuffer();
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
-  return Array.from(hash, octet => octet.toString(16).padStart(2, "0")).join("");
-};
-const names = %s;
-Promise.all(names.map(sum)).then(
-  sums => { document.getElementById("out").textContent = "sums " + sums.join(" "); },
-  problem => { document.getElementById("out").textContent = "failed " + problem; });
-</script>"""
-
-
-def chromium_page(names):
-    """A page whose script fetches these files and writes their sums."""
-    def action(environment):
-        quoted = "[" + ", ".join(f'"/{name}"' for name in names) + "]"
-        (environment.folder / "www/page.html").write_text(PAGE % quoted)
-        before = environment.number("/viaduct/connections", "connections_accepted")
-        dom = environment.run(
-            environment.line.client, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-            "--no-first-run", "--disable-background-networking", f"--user-data-dir={environment.folder}/chromium",
-            "--origin-to-force-quic-on=origin.example:443", f"--host-resolver-rules=MAP * {Line.ORIGIN}",
-            f"--ignore-certificate-errors-spki-list={environment.key_hash()}", "--virtual-time-budget=30000",
-            "--dump-dom", "https://origin.example/page.html", seconds=60)
-        sums = [environment.files[name.split("?")[0]][1] for name in names]
-        expect("sums " + " ".join(sums) in dom, f"the page says: {dom[-300:]}")
-        connections = environment.number("/viaduct/connections", "connections_accepted") - before
-        return f"{len(names)} files by a page's script, sums agree, {connections} connections"
-    return action
 
 
 # --- kdig ---
@@ -172,31 +156,45 @@ def server_environments():
         cell("curl", "handshake", curl_file("1k.bin")),
         cell("curl", "transfer 1 MB", curl_file("1m.bin")),
         cell("curl", "transfer 100 MB", curl_file("100m.bin")),
-        cell("curl", "upload 100 MB", curl_upload),
+        cell("curl", "upload", curl_upload),
         cell("curl", "many streams", curl_streams),
         cell("curl", "IPv6", curl_ipv6),
-        cell("curl", "ChaCha20", curl_chacha20),
+        cell("curl", "ChaCha20", curl_suite("TLS_CHACHA20_POLY1305_SHA256")),
+        cell("curl", "AES-256", curl_suite("TLS_AES_256_GCM_SHA384")),
         cell("curl", "rebinding", curl_rebinding),
-        cell("curl", "ECN, our marks", marked(curl_file("1m.bin")), not_yet="the origin marks nothing"),
+        cell("curl", "ECN, our marks", marked(curl_file("1m.bin"))),
         cell("curl", "resumption", impossible="this curl cannot keep TLS sessions beyond one run, and has one connection "
              "to a host in it", check=curl_lacks_feature("SSLS-EXPORT")),
         cell("curl", "0-RTT", impossible="OpenSSL's QUIC client has no early data, and this curl keeps no sessions",
              check=curl_lacks_feature("SSLS-EXPORT")),
         cell("curl", "key update", impossible="curl has no option for it", check=curl_has_no_option("key-update")),
-        cell("curl", "QUIC v2", impossible="OpenSSL's QUIC client knows version 1 only",
-             check=curl_has_no_option("quic-version")),
+        *(cell("curl", case, impossible="OpenSSL's QUIC client knows version 1 only", check=curl_has_no_option("quic-version"))
+          for case in ("QUIC v2", "version negotiation", "compatible versions")),
+        cell("curl", "connection IDs", impossible="OpenSSL's QUIC client changes connection IDs where it is told to only",
+             check=curl_has_no_option("connection-id")),
+        cell("curl", "ECN", impossible="OpenSSL's QUIC client marks nothing", check=curl_has_no_option("ecn")),
         cell("curl", "migration", impossible="OpenSSL's QUIC client does not migrate by itself",
              check=curl_has_no_option("migrat")),
         # Its ClientHello has ciphers, groups, extensions and parameters that do not exist.
         # proves RFC 9001 5.3-2
-        cell("Chromium", "handshake", chromium_page(["1k.bin"])),
-        cell("Chromium", "transfer 1 MB", chromium_page(["1m.bin"])),
-        cell("Chromium", "many streams", chromium_page([f"1k.bin?{i}" for i in range(100)])),
+        cell("Chromium", "handshake", chromium.page(["1k.bin"])),
+        cell("Chromium", "transfer 1 MB", chromium.page(["1m.bin"])),
+        cell("Chromium", "many streams", chromium.page([f"1k.bin?{i}" for i in range(100)])),
+        cell("Chromium", "transfer 100 MB", chromium.page(["100m.bin"])),
+        cell("Chromium", "upload", chromium.upload),
+        cell("Chromium", "IPv6", chromium.page(["1m.bin"], address=f"[{Line.ORIGIN6}]")),
+        cell("Chromium", "ECN, our marks", marked(chromium.page(["1m.bin"]))),
+        *(cell("Chromium", case, impossible="Chromium keeps sessions in memory, and has one connection to a host while it "
+               "runs", check=chromium.keeps_no_sessions) for case in ("resumption", "0-RTT")),
+        *(cell("Chromium", case, impossible="Chromium has no option for the suites of TLS 1.3",
+               check=program_lacks(CHROMIUM, "tls13-ciphers", "tls13-cipher-suites")) for case in ("ChaCha20", "AES-256")),
+        *(cell("Chromium", case, impossible="Chromium changes and uses up connection IDs where it migrates only",
+               check=program_lacks(CHROMIUM, "quic-change-connection-id")) for case in ("connection IDs",)),
+        cell("Chromium", "ECN", impossible="Chromium marks its packets by a trial of its makers only",
+             check=program_lacks(CHROMIUM, "enable-quic-ecn")),
         cell("Chromium", "key update", impossible="Chromium updates keys after so many packets only",
-             check=program_lacks("/usr/lib/chromium/chromium", "quic-key-update")),
+             check=program_lacks(CHROMIUM, "quic-key-update")),
         cell("kdig", "handshake", kdig_refused),
-        cell("kdig", "transfer 1 MB", impossible="kdig's QUIC (ngtcp2) speaks DNS only, with the protocol name doq",
-             check=kdig_speaks_no_http3),
     ]
     scripted = [
         cell("aioquic", "handshake", aioquic("handshake")),
@@ -205,7 +203,7 @@ def server_environments():
         cell("aioquic", "upload", aioquic("upload", size=10_000_000)),
         cell("aioquic", "many streams", aioquic("streams", count=300)),
         cell("aioquic", "resumption", aioquic("resumption")),
-        cell("aioquic", "0-RTT", aioquic("zero-rtt"), not_yet="the origin takes no early data"),
+        cell("aioquic", "0-RTT", aioquic("zero-rtt")),
         cell("aioquic", "key update", aioquic("key-update")),
         cell("aioquic", "ChaCha20", aioquic("chacha20")),
         cell("aioquic", "AES-256", aioquic("aes256")),
@@ -214,11 +212,11 @@ def server_environments():
         cell("aioquic", "connection IDs", aioquic("connection-ids")),
         cell("aioquic", "rebinding", aioquic("rebinding", "10m.bin")),
         cell("aioquic", "migration", aioquic("migration", "10m.bin")),
+        # aioquic marks nothing itself: the case sets the codepoint of its socket.
         cell("aioquic", "ECN", aioquic("ecn", "1m.bin")),
         # aioquic reports no marks, so that the origin must stop marking.
-        cell("aioquic", "ECN, our marks", marked(aioquic("transfer", "1m.bin")), not_yet="the origin marks nothing"),
-        cell("aioquic", "ECN, its marks", impossible="aioquic marks nothing itself; the cell ECN marks for it",
-             check=aioquic_has_no_ecn_of_its_own),
+        cell("aioquic", "ECN, our marks", marked(aioquic("transfer", "1m.bin"))),
+        cell("aioquic", "IPv6", aioquic("transfer", "1m.bin", address=Line.ORIGIN6)),
     ]
     hurt = [
         cell("curl", "loss", impaired(LOSS, curl_file("1m.bin"))),
@@ -229,30 +227,40 @@ def server_environments():
         cell("aioquic", "corruption", impaired(CORRUPTION, aioquic("transfer", "1m.bin"))),
         cell("aioquic", "disorder", impaired(DISORDER, aioquic("transfer", "1m.bin"))),
         cell("aioquic", "narrow path", impaired(NARROW, aioquic("transfer", "1m.bin"))),
-        cell("aioquic", "handshakes, loss", impaired("loss=30%,longest-loss=3,delay=2ms",
-                                                     aioquic("many-handshakes", count=20, seconds=80))),
-        cell("Chromium", "loss", impaired(LOSS, chromium_page(["1m.bin"]))),
+        cell("aioquic", "handshakes, loss", impaired(HANDSHAKE_LOSS, aioquic("many-handshakes", count=20, seconds=80))),
+        cell("curl", "handshakes, loss", impaired(HANDSHAKE_LOSS, curl_handshakes(5))),
+        cell("Chromium", "loss", impaired(LOSS, chromium.page(["1m.bin"]))),
+        cell("Chromium", "corruption", impaired(CORRUPTION, chromium.page(["1m.bin"]))),
+        cell("Chromium", "disorder", impaired(DISORDER, chromium.page(["1m.bin"]))),
+        cell("Chromium", "narrow path", impaired(NARROW, chromium.page(["1m.bin"]))),
+        cell("Chromium", "handshakes, loss", impaired(HANDSHAKE_LOSS, chromium.page(["1k.bin"]))),
+        cell("Chromium", "rebinding", chromium.in_a_transfer(chromium.new_port, 1)),
+        cell("Chromium", "migration", chromium.in_a_transfer(chromium.dead_port, 1)),
     ]
     retry = [
         cell("curl", "Retry", curl_file("1k.bin")),
+        *(cell(peer, "NEW_TOKEN", impossible=f"{peer} brings no token of a run before", check=check)
+          for peer, check in (("curl", curl_brings_no_token), ("Chromium", chromium.keeps_no_sessions))),
         cell("aioquic", "Retry", aioquic("retry")),
         cell("aioquic", "NEW_TOKEN", aioquic("new-token")),
-        cell("Chromium", "Retry", chromium_page(["1k.bin"])),
+        cell("Chromium", "Retry", chromium.page(["1k.bin"])),
     ]
     tuned = [
         cell("aioquic", "compatible versions", aioquic("compatible-versions")),
         cell("aioquic", "our key updates", aioquic("peers-key-update", "10m.bin")),
+        *(cell("Chromium", case, impossible="this Chromium speaks version 1 only", check=chromium.version_2)
+          for case in ("QUIC v2", "compatible versions", "version negotiation")),
         cell("curl", "our key updates", curl_file("10m.bin")),
-        cell("Chromium", "our key updates", chromium_page(["10m.bin"])),
+        cell("Chromium", "our key updates", chromium.page(["10m.bin"])),
     ]
-    for one in tuned:
-        one.not_yet = "the origin has no option for it"
-    for one in retry:
-        one.not_yet = "the origin sends no Retry"
+    known = list(dict.fromkeys(one.case for one in plain + scripted + hurt + retry + tuned))
+    plain += [cell("kdig", case, impossible="kdig's QUIC (ngtcp2) speaks DNS only, with the protocol name doq",
+                   check=kdig_speaks_no_http3) for case in known if case != "handshake"]
     return [
         OriginEnvironment("origin", plain),
         OriginEnvironment("origin for scripts", scripted),
-        OriginEnvironment("origin behind faults", hurt, with_box=True),
+        # OpenSSL's client waits a second before it says anything again, then two, four, eight.
+        OriginEnvironment("origin behind faults", hurt, with_box=True, extra='transport = { handshake_timeout = "60s" }'),
         OriginEnvironment("origin that validates addresses", retry, extra='transport = { retry = "always" }'),
         OriginEnvironment("origin that prefers v2 and new keys", tuned,
                           extra='transport = { preferred_version = "v2", key_update_after = 1000 }'),

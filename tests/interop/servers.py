@@ -33,6 +33,7 @@ https://origin.example {{
   {options}
   tls {folder}/certificate.pem {folder}/key.pem
   root * {folder}/www
+  reverse_proxy /upload/* 127.0.0.1:8080
   file_server
 }}
 """
@@ -91,22 +92,26 @@ def nginx(host, folder, options=""):
     return [Server(host, folder, ["nginx", "-c", folder / "nginx.conf"], listens_on_443)]
 
 
+def nginx_behind(host, folder):
+    """For content that the server in front does not keep itself."""
+    (folder / "tmp").mkdir(exist_ok=True)
+    plain = NGINX.format(folder=folder, options="").replace("listen 443 quic reuseport; listen [::]:443 quic reuseport; ", "")
+    (folder / "nginx.conf").write_text(plain)
+    return Server(host, folder, ["nginx", "-c", folder / "nginx.conf"],
+                  lambda host, _: ":8080 " in host.run("ss", "-Hltn", "sport", "=", ":8080").stdout)
+
+
 def caddy(host, folder, options=""):
     (folder / "Caddyfile").write_text(CADDY.format(folder=folder, options=options))
     home = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    return [Server(host, folder, ["caddy", "run", "--config", folder / "Caddyfile", "--adapter", "caddyfile"],
-                   listens_on_443, home)]
+    words = ["caddy", "run", "--config", folder / "Caddyfile", "--adapter", "caddyfile"]
+    return [nginx_behind(host, folder), Server(host, folder, words, listens_on_443, home)]
 
 
 def haproxy(host, folder, options=""):
     (folder / "both.pem").write_bytes((folder / "certificate.pem").read_bytes() + (folder / "key.pem").read_bytes())
     (folder / "haproxy.cfg").write_text(HAPROXY.format(folder=folder, options=options))
-    (folder / "tmp").mkdir(exist_ok=True)
-    plain = NGINX.format(folder=folder, options="").replace("listen 443 quic reuseport; listen [::]:443 quic reuseport; ", "")
-    (folder / "nginx.conf").write_text(plain)
-    behind = Server(host, folder, ["nginx", "-c", folder / "nginx.conf"],
-                    lambda host, _: ":8080 " in host.run("ss", "-Hltn", "sport", "=", ":8080").stdout)
-    return [behind, Server(host, folder, ["haproxy", "-db", "-f", folder / "haproxy.cfg"], listens_on_443)]
+    return [nginx_behind(host, folder), Server(host, folder, ["haproxy", "-db", "-f", folder / "haproxy.cfg"], listens_on_443)]
 
 
 def aioquic(host, folder, options=""):

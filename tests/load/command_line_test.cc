@@ -67,6 +67,34 @@ TEST(CommandLine, CapacitiesFollowTheWork) {
   EXPECT_GE(line.config->transport.max_streams, 2000u * 64);
 }
 
+TEST(CommandLine, TheTransportDoesAsItIsTold) {
+  const CommandLine plain = read_with({});
+  ASSERT_TRUE(plain.config);
+  EXPECT_EQ(plain.config->transport.versions.front(), quic::kVersion1);
+  EXPECT_FALSE(plain.config->resume || plain.config->tls.early_data || plain.config->moves_itself);
+  EXPECT_FALSE(plain.config->transport.scramble_initials);
+  const CommandLine line = read_with({"--quic-version", "v2", "--key-update-after", "100", "--scramble-initials",
+                                      "--migrations", "5", "--migrate-as", "active"});
+  ASSERT_TRUE(line.config);
+  EXPECT_EQ(line.config->transport.versions, (std::vector<uint32_t>{quic::kVersion2, quic::kVersion1}));
+  EXPECT_EQ(line.config->first_version, quic::kVersion2);
+  const CommandLine upgrade = read_with({"--quic-version", "v1-then-v2"});
+  ASSERT_TRUE(upgrade.config);
+  EXPECT_EQ(upgrade.config->transport.versions.front(), quic::kVersion2);
+  EXPECT_EQ(upgrade.config->first_version, quic::kVersion1);
+  EXPECT_EQ(line.config->transport.key_update_after, 100u);
+  EXPECT_TRUE(line.config->transport.scramble_initials);
+  EXPECT_TRUE(line.config->moves_itself);
+}
+
+TEST(CommandLine, EarlyDataIsForConnectionsThatResume) {
+  const CommandLine line =
+      read_with({"--handshakes", "--requests-per-connection", "1", "--resume", "--early-data", "--head"});
+  ASSERT_TRUE(line.config);
+  EXPECT_TRUE(line.config->resume);
+  EXPECT_TRUE(line.config->tls.early_data);
+}
+
 TEST(CommandLine, HelpAndVersionEndWell) {
   for (const char* word : {"--help", "--version"}) {
     const CommandLine line = read({word});
@@ -93,6 +121,15 @@ TEST(CommandLine, WhatCannotBeEndsWithTwo) {
       {"--address", "198.18.0.2/24", "https://198.18.0.1/", "--rate", "5", "--save", "x"},
       {"--address", "198.18.0.2/24", "https://198.18.0.1/", "--connections", "0"},
       {"--address", "198.18.0.2/24", "https://198.18.0.1/", "--workers", "2"},
+      {"--address", "198.18.0.2/24", "https://198.18.0.1/", "--resume"},
+      {"--address", "198.18.0.2/24", "https://198.18.0.1/", "--handshakes", "--resume"},
+      {"--address", "198.18.0.2/24", "https://198.18.0.1/", "--handshakes", "--requests-per-connection", "1",
+       "--early-data"},
+      {"--address", "198.18.0.2/24", "https://198.18.0.1/", "--handshakes", "--requests-per-connection", "1",
+       "--resume", "--early-data", "--upload", "10"},
+      {"--address", "198.18.0.2/24", "https://198.18.0.1/", "--quic-version", "v3"},
+      {"--address", "198.18.0.2/24", "https://198.18.0.1/", "--key-update-after", "0"},
+      {"--address", "198.18.0.2/24", "https://198.18.0.1/", "--migrate-as", "swallow"},
       {"--address", "198.18.0.2/24", "https://198.18.0.1/", "--no-such-option"},
   };
   for (const auto& words : kWrong) {

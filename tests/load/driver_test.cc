@@ -13,14 +13,18 @@ namespace {
 struct FakeConnector : Connector {
   http3::FakeEngine* engine = nullptr;
   uint32_t connects = 0, moves = 0;
-  bool has_room = true;
+  bool has_room = true, can_move = true;
   std::optional<quic::ConnectionHandle> connect(uint32_t slot) override {
     if (!has_room) return std::nullopt;
     ++connects;
     last_slot = slot;
     return engine->connection;
   }
-  void move(uint32_t) override { ++moves; }
+  bool move(uint32_t, quic::ConnectionHandle connection) override {
+    EXPECT_EQ(connection, engine->connection);
+    ++moves;
+    return can_move;
+  }
   uint32_t last_slot = 0;
 };
 
@@ -217,6 +221,18 @@ TEST_F(OneConnection, MovesAtTheRateAskedFor) {
   now = now + Duration::milliseconds(50);
   for (int i = 0; i < 10; ++i) run(Phase::kMeasuring);
   EXPECT_EQ(connector.moves, 6u) << "one at once, then one each 10 ms";
+  EXPECT_EQ(driver->counters().migrations.value(), 6u);
+}
+
+TEST_F(OneConnection, MovesThatCannotBeAreNotCountedNorTriedAtOnceAgain) {
+  config.migrations = 100;
+  config.work = Work::kIdle;
+  connector.can_move = false;
+  start();
+  for (int i = 0; i < 10; ++i) run(Phase::kMeasuring);
+  EXPECT_EQ(connector.moves, 1u);
+  EXPECT_EQ(driver->counters().migrations.value(), 0u);
+  EXPECT_EQ(driver->deadline(), now + Duration::milliseconds(10));
 }
 
 TEST(Shares, AddUpToTheWhole) {
