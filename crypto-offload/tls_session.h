@@ -54,7 +54,7 @@ class TlsSession {
   // provide(); what it returns is sent in place of what accept() was given. False where that cannot be, because the
   // work is done elsewhere.
   using ChooseParameters = std::function<std::vector<uint8_t>(Bytes client)>;
-  virtual bool choose_parameters(ChooseParameters) { return false; }
+  virtual bool choose_parameters(ChooseParameters) { return false; }  // NOLINT(performance-*)
   // Server: the version of QUIC that is spoken, at first and when it changes. Tickets hold for the version they were
   // given in (RFC 9369 section 5).
   virtual void set_version(uint32_t) {}
@@ -84,7 +84,7 @@ class TlsContext {
   virtual std::unique_ptr<TlsSession> connect(const std::string& server_name, Bytes transport_parameters,
                                               Bytes session) = 0;
   // Server: handshakes that begin from now on use these; for certificates that changed.
-  virtual void use_certificates(std::shared_ptr<const CertificateStore>) {}
+  virtual void use_certificates(std::shared_ptr<const CertificateStore>) {}  // NOLINT(performance-*)
 
   // Where work is done elsewhere: takes the owners of sessions that have something to poll, as many as fit; the number.
   virtual size_t ready(std::span<uint64_t>) { return 0; }

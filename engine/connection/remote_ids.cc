@@ -40,6 +40,12 @@ TransportError RemoteIds::on_new_id(uint64_t sequence, uint64_t retire_prior_to_
     return retire(sequence) ? TransportError{}
                             : TransportError{ErrorCode::kConnectionIdLimitError, kNewConnectionId, "too many retired"};
   }
+  if (!is_new(sequence)) {
+    const bool leaves_none = std::all_of(ids_.begin(), ids_.begin() + count_,
+                                         [&](const Id& known) { return known.sequence < retire_prior_to_sequence; });
+    return leaves_none ? violation("a frame that came before retires all connection IDs now")
+                       : retire_prior_to(retire_prior_to_sequence);
+  }
   // Retire first, then count (section 5.1.1). The new ID goes in before, so that there is one to change to.
   if (count_ == ids_.size()) return {ErrorCode::kConnectionIdLimitError, kNewConnectionId, "too many active IDs"};
   ids_[count_++] = {.id = flowsteer::ConnectionId(id), .has_token = true, .sequence = sequence, .token = token};
@@ -47,6 +53,22 @@ TransportError RemoteIds::on_new_id(uint64_t sequence, uint64_t retire_prior_to_
   // meets RFC 9000 5.1.1-5
   if (count_ > limit_) return {ErrorCode::kConnectionIdLimitError, kNewConnectionId, "too many active IDs"};
   return {};
+}
+
+// False where a frame comes again whose ID we have retired meanwhile: the peer knows it no more. Sequence numbers go up
+// by one, so that what lies far behind is no new one either.
+bool RemoteIds::is_new(uint64_t sequence) {
+  constexpr uint64_t kRemembered = 64;
+  if (sequence > highest_seen_) {
+    const uint64_t ahead = sequence - highest_seen_;
+    seen_ = ahead < kRemembered ? seen_ << ahead : 0;
+    highest_seen_ = sequence;
+  }
+  const uint64_t behind = highest_seen_ - sequence;
+  if (behind >= kRemembered) return false;
+  const bool was_seen = (seen_ >> behind & 1) != 0;
+  seen_ |= uint64_t{1} << behind;
+  return !was_seen;
 }
 
 // meets RFC 9000 5.1.2-3 19.15-7

@@ -72,6 +72,7 @@ class RemoteIds {
     bool waiting = false;  // not in flight
   };
 
+  bool is_new(uint64_t sequence);
   size_t fresh() const;  // the place of the lowest that is not taken; count_ for none
   size_t place_of(uint64_t sequence) const;
   bool retire(uint64_t sequence);
@@ -82,6 +83,8 @@ class RemoteIds {
   std::array<Id, kMax + 1> ids_{};  // one more, while what a frame retires makes room
   std::array<Retirement, kMaxRetiring> retiring_{};
   uint64_t retired_prior_to_ = 0;
+  uint64_t highest_seen_ = 0;  // sequence number
+  uint64_t seen_ = 1;          // bit n: highest_seen_ - n was given to us
   uint8_t count_ = 0;
   uint8_t current_ = 0;
   uint8_t retiring_count_ = 0;

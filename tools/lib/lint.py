@@ -1,6 +1,8 @@
 """What the sources must look like: formatting, floors, citations of RFCs, and clang-tidy for what changed."""
 import json
+import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 from build import TOP
 
@@ -33,12 +35,13 @@ def tidy(build_folder, files):
     """clang-tidy over those of `files` that the build compiles."""
     compiled = {entry["file"] for entry in json.loads((build_folder / "compile_commands.json").read_text())}
     known = [path for path in files if any(entry.endswith(path) for entry in compiled)]
-    failures = []
-    for path in known:
-        failures += failures_of(f"clang-tidy {path}", [
+    def failures_in(path):
+        return failures_of(f"clang-tidy {path}", [
             "clang-tidy", "-p", str(build_folder), "--quiet", "--extra-arg=-Wno-unknown-warning-option",
             "--extra-arg=-Wno-unused-command-line-argument", str(TOP / path)])
-    return len(known), failures
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return len(known), [failure for failures in pool.map(failures_in, known) for failure in failures]
 
 
 def whole_tree():
