@@ -6,7 +6,7 @@ namespace viaduct::flowsteer {
 namespace {
 
 // Mixes all bits of a number into all bits (the finalizer of MurmurHash3).
-uint64_t mixed(uint64_t value) {
+uint64_t spread(uint64_t value) {
   value = (value ^ value >> 33) * 0xff51afd7ed558ccd;
   value = (value ^ value >> 33) * 0xc4ceb9fe1a85ec53;
   return value ^ value >> 33;
@@ -18,8 +18,8 @@ class Walker {
   Walker(const MaglevMember& member, size_t size)
       : member_(member),
         size_(size),
-        place_(mixed(member.identity) % size),
-        skip_(mixed(member.identity ^ 0x9e3779b97f4a7c15) % (size - 1) + 1) {}
+        place_(spread(member.identity) % size),
+        skip_(spread(member.identity ^ 0x9e3779b97f4a7c15) % (size - 1) + 1) {}
 
   // The first of its places that is still free.
   void take(std::vector<uint16_t>& places) {

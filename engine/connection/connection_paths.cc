@@ -163,6 +163,8 @@ void Connection::release_id(uint64_t remote_id) {
 void Connection::keep_as_fallback(const PathState& path) {
   const uint64_t forgotten = has_fallback_ ? fallback_.remote_id : path.remote_id;
   fallback_ = path;
+  // Somebody has answered there once: it stays for as long as there is no better one.
+  fallback_.give_up_at = Instant::never();
   has_fallback_ = true;
   release_id(forgotten);
 }
