@@ -103,6 +103,31 @@ TEST_F(Paths, AnAddressThatDoesNotAnswerIsLeftAgain) {
   EXPECT_EQ(pair.server.stats().paths_changed, 1u);
 }
 
+// One that has answered, if only a small challenge, is better than none, also when the time for the full one is over.
+// proves RFC 9000 9.3.2-1
+TEST_F(Paths, AnAddressThatAnsweredOnceIsThereToGoBackTo) {
+  pair.filter = [&](bool to_server, Datagram& datagram) {
+    if (to_server) return datagram.path.remote = nat.outside, true;
+    const bool is_small = datagram.bytes.size() < 1200;
+    const bool arrives = datagram.path.local == nat.outside && (nat.outside.port == 40001 ? is_small : !nat.silent);
+    datagram.path.local = kClientPath.local;
+    return arrives;
+  };
+  const auto speak_from = [&](uint16_t port, uint64_t changes) {
+    nat.outside.port = port;
+    pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(10, 1), false);
+    return pair.run_until([&] { return pair.server.stats().paths_changed == changes; });
+  };
+  ASSERT_TRUE(speak_from(40001, 1));
+  pair.run_for(Duration::milliseconds(300));
+  nat.silent = true;  // nothing comes to the next address
+  ASSERT_TRUE(speak_from(40002, 2));
+  ASSERT_TRUE(pair.run_until([&] { return pair.server.stats().path_validations_failed == 1; }, Duration::seconds(30)));
+  nat.silent = false;
+  next_stream = 4;
+  transfer(10'000);
+}
+
 // RFC 9000 section 9.3.3: a copy of a packet that came first from elsewhere; the next real one brings us back.
 // proves RFC 9000 9.3.3-1
 TEST_F(Paths, APacketThatSomebodyElseSentFirstChangesNothingForLong) {
