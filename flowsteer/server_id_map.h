@@ -1,7 +1,6 @@
 // Which server a server id stands for.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -77,12 +76,7 @@ class ServerIdMap {
 
   // How many places a look-up reads at most, of an id that is in it or not.
   size_t longest_search() const {
-    size_t longest = 0, run = 0;
-    for (size_t at = 0; at < 2 * places_.size(); ++at) {
-      run = places_[at % places_.size()].value == kNone ? 0 : run + 1;
-      longest = std::max(longest, run + 1);
-    }
-    return longest;
+    return viaduct::longest_search(places_, [](const Place& place) { return place.value == kNone; });
   }
 
  private:

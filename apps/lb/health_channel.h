@@ -15,6 +15,8 @@ class HealthChannel {
   // Questions, and answers, that may wait.
   static constexpr size_t kMost = 1024;
 
+  HealthChannel() { ready_.reserve(kMostReady); }
+
   // False where there is no room. The worker is nudged by the caller.
   bool ask(const Probe& probe) { return questions_.push(probe); }
   // Calls back with each token that came.

@@ -1,7 +1,6 @@
 // Which service an address and port belong to.
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -48,12 +47,7 @@ class ServiceTable {
 
   // How many places a look-up reads at most, of an address that is in it or not.
   size_t longest_search() const {
-    size_t longest = 0, run = 0;
-    for (size_t at = 0; at < 2 * places_.size(); ++at) {
-      run = places_[at % places_.size()].service == kNone ? 0 : run + 1;
-      longest = std::max(longest, run + 1);
-    }
-    return longest;
+    return viaduct::longest_search(places_, [](const Place& place) { return place.service == kNone; });
   }
 
  private:

@@ -3,10 +3,8 @@
 
 #include <set>
 
-#include "apps/lb/handler.h"
 #include "apps/lb/verdicts.h"
-#include "base/worker_loop.h"
-#include "tests/lb/fixture.h"
+#include "tests/lb/in_a_loop.h"
 
 namespace viaduct::lb {
 namespace {
@@ -42,44 +40,9 @@ FrameFacts facts() {
   return result;
 }
 
-class InALoop : public ::testing::Test {
+class InALoop : public test::InALoop<TestLink> {
  protected:
-  InALoop() {
-    auto made = RoutingSnapshot::make(configuration_, test::link_facts(), slots_);
-    snapshot_.publish(std::move(*made));
-  }
-  ~InALoop() override {
-    loop_.drain();
-    EXPECT_EQ(pool_.used(), 0u) << "every packet is given back";
-  }
-
-  void arrive(const Frame& frame) {
-    Packet* packet = pool_.take();
-    packet->length = static_cast<uint16_t>(frame.size());
-    std::copy(frame.begin(), frame.end(), packet->data());
-    port_.arriving.push_back(packet);
-  }
-  static Frame routable(uint8_t server) {
-    return FrameBuilder()
-        .eth(test::kOurMac, test::kRouterMac)
-        .ipv4(test::kClient4, test::kVip4)
-        .udp(5000, 443)
-        .payload(short_packet(id_of(server)))
-        .build();
-  }
-
-  Configuration configuration_ = configuration_of(2);
-  SlotDirectory slots_;
-  Quiescence quiescence_;
-  Snapshot<RoutingSnapshot> snapshot_{quiescence_};
-  TestLink link_;
-  viaduct::test::FakePool pool_{2048};
-  viaduct::test::FakePort port_{pool_};
-  Instant now_ = Instant::from_ns(1'000'000'000);
-  HandOff hand_off_{1, 8};
-  Handler<TestLink> handler_{{}, configuration_, facts(), snapshot_, link_, Random::from_seed(1)};
-  WorkerLoop<viaduct::test::FakePort, Handler<TestLink>, viaduct::test::FakeClock> loop_{
-      port_, handler_, hand_off_, quiescence_, {.idle_policy = IdlePolicy::kPoll}, {&now_}};
+  InALoop() : test::InALoop<TestLink>(facts()) {}
 };
 
 TEST_F(InALoop, SendsOnWhatItRoutesAndGivesTheRestBack) {

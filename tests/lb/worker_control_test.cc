@@ -10,10 +10,8 @@
 #include <sstream>
 #include <thread>
 
-#include "apps/lb/handler.h"
 #include "apps/lb/verdicts.h"
-#include "base/worker_loop.h"
-#include "tests/lb/fixture.h"
+#include "tests/lb/in_a_loop.h"
 
 namespace viaduct::lb {
 namespace {
@@ -37,43 +35,14 @@ FrameFacts facts() {
   return result;
 }
 
-class WorkerControls : public ::testing::Test {
+class WorkerControls : public test::InALoop<SilentLink> {
  protected:
-  WorkerControls() { snapshot_.publish(*RoutingSnapshot::make(configuration_, test::link_facts(), slots_)); }
-  ~WorkerControls() override {
-    loop_.drain();
-    EXPECT_EQ(pool_.used(), 0u) << "every packet is given back";
-  }
-
-  void arrive(const Frame& frame) {
-    Packet* packet = pool_.take();
-    packet->length = static_cast<uint16_t>(frame.size());
-    std::copy(frame.begin(), frame.end(), packet->data());
-    port_.arriving.push_back(packet);
+  WorkerControls() : test::InALoop<SilentLink>(facts()) {}
+  void pass(const Frame& frame) {
+    arrive(frame);
     loop_.run_once();
   }
-  static Frame routable(uint8_t server) {
-    return FrameBuilder()
-        .eth(test::kOurMac, test::kRouterMac)
-        .ipv4(test::kClient4, test::kVip4)
-        .udp(5000, 443)
-        .payload(short_packet(id_of(server)))
-        .build();
-  }
   WorkerControl& control() { return handler_.control(); }
-
-  Configuration configuration_ = configuration_of(2);
-  SlotDirectory slots_;
-  Quiescence quiescence_;
-  Snapshot<RoutingSnapshot> snapshot_{quiescence_};
-  SilentLink link_;
-  viaduct::test::FakePool pool_{2048};
-  viaduct::test::FakePort port_{pool_};
-  Instant now_ = Instant::from_ns(1'000'000'000);
-  HandOff hand_off_{1, 8};
-  Handler<SilentLink> handler_{{}, configuration_, facts(), snapshot_, link_, Random::from_seed(1)};
-  WorkerLoop<viaduct::test::FakePort, Handler<SilentLink>, viaduct::test::FakeClock> loop_{
-      port_, handler_, hand_off_, quiescence_, {.idle_policy = IdlePolicy::kPoll}, {&now_}};
 };
 
 TEST_F(WorkerControls, ExplainsBetweenBurstsAndCountsNothing) {
@@ -109,20 +78,20 @@ size_t count(const std::string& text, const std::string& word) {
 TEST_F(WorkerControls, CapturesFramesAsReceivedWithTheirDecision) {
   const std::string file = "/tmp/viaduct-capture-" + std::to_string(getpid()) + ".pcapng";
   DecisionCapture capture({&control().tap});
-  arrive(routable(1));
+  pass(routable(1));
   ASSERT_EQ(capture.start(file, Duration::seconds(1), now_), "");
   EXPECT_FALSE(capture.start(file, Duration::seconds(1), now_).empty()) << "one at a time";
-  arrive(routable(2));
-  arrive(FrameBuilder().eth(test::kOurMac, test::kRouterMac).ipv4(test::kClient4, test::kVip4).udp(1, 444).build());
-  arrive(FrameBuilder()
-             .eth(net::kBroadcastMac, test::kRouterMac)
-             .arp(1, test::kRouterMac, "10.0.0.9", {}, "10.0.0.8")
-             .build());
+  pass(routable(2));
+  pass(FrameBuilder().eth(test::kOurMac, test::kRouterMac).ipv4(test::kClient4, test::kVip4).udp(1, 444).build());
+  pass(FrameBuilder()
+           .eth(net::kBroadcastMac, test::kRouterMac)
+           .arp(1, test::kRouterMac, "10.0.0.9", {}, "10.0.0.8")
+           .build());
   capture.tend(*snapshot_.read(), now_);
   EXPECT_TRUE(capture.is_running());
   capture.tend(*snapshot_.read(), now_ + Duration::seconds(1));
   EXPECT_FALSE(capture.is_running());
-  arrive(routable(1));
+  pass(routable(1));
   EXPECT_EQ(capture.figures().written, 3u);
   EXPECT_EQ(capture.figures().dropped, 0u);
   const std::string text = contents(file);
@@ -138,7 +107,7 @@ TEST_F(WorkerControls, CountsWhatACaptureHasNoRoomFor) {
   DecisionCapture capture({&control().tap});
   ASSERT_EQ(capture.start("/dev/null", Duration::seconds(1), now_), "");
   constexpr size_t kMore = 40;
-  for (size_t i = 0; i < DecisionTap::kFrames + kMore; ++i) arrive(routable(1));
+  for (size_t i = 0; i < DecisionTap::kFrames + kMore; ++i) pass(routable(1));
   capture.tend(*snapshot_.read(), now_);
   EXPECT_EQ(capture.figures().written, DecisionTap::kFrames);
   EXPECT_EQ(capture.figures().dropped, kMore);
@@ -162,12 +131,12 @@ TEST_F(WorkerControls, AsksServersAndTakesTheirAnswers) {
   answer.insert(answer.end(), dcid.begin(), dcid.end());
   answer.insert(answer.end(), {0, 0, 0, 1});
   const auto send_back = [&](const char* to, uint16_t port) {
-    arrive(FrameBuilder()
-               .eth(test::kOurMac, test::backend_mac(1))
-               .ipv4(test::kVip4, to)
-               .udp(443, port)
-               .payload(answer)
-               .build());
+    pass(FrameBuilder()
+             .eth(test::kOurMac, test::backend_mac(1))
+             .ipv4(test::kVip4, to)
+             .udp(443, port)
+             .payload(answer)
+             .build());
   };
   send_back(test::kOurs4, kProbePort + 1);
   send_back("10.0.0.253", kProbePort);
