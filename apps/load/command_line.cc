@@ -45,7 +45,7 @@ struct Raw {
   std::vector<std::string> addresses, gateways;
   std::string to, server_name, method, upload, hugepages = "auto", idle = "poll", congestion = "cubic";
   std::string migrate_as = "rebinding", quic_version = "v1";
-  double warm_up = 1, duration = 10;
+  double warm_up = 1, duration = 10, handshake_timeout = 10;
   bool handshakes = false, idle_connections = false, insecure = false, head = false;
   uint16_t mtu = 0;
   std::string alpn = "h3";
@@ -198,10 +198,12 @@ void size_transport(const Raw& raw, Config& config) {
   t.event_slots = t.command_slots = 16384;
   t.connection_window = 64 << 20;
   t.stream_window = 16 << 20;
-  t.handshake_timeout = Duration::seconds(10);
+  t.handshake_timeout = Duration::milliseconds(static_cast<int64_t>(raw.handshake_timeout * 1000));
   if (raw.quic_version != "v1") t.versions = {quic::kVersion2, quic::kVersion1};
   if (raw.quic_version == "v2") config.first_version = quic::kVersion2;
-  t.congestion = raw.congestion == "cubic" ? quic::ControllerKind::kCubic : quic::ControllerKind::kNewReno;
+  t.congestion = raw.congestion == "bbr"     ? quic::ControllerKind::kBbr
+                 : raw.congestion == "cubic" ? quic::ControllerKind::kCubic
+                                             : quic::ControllerKind::kNewReno;
   // Otherwise idle connections would end before the measurement does.
   if (config.work == Work::kIdle || config.held > 0) t.idle_timeout = Duration::seconds(600);
 }
@@ -247,6 +249,9 @@ void add_work_options(CLI::App& app, Raw& raw, Config& config) {
   app.add_option("--opening", config.opening, "Handshakes under way at a time")
       ->check(CLI::Range(1, 65'536))
       ->capture_default_str();
+  app.add_option("--handshake-timeout", raw.handshake_timeout, "Seconds after which a handshake has failed")
+      ->check(CLI::Range(0.1, 600.0))
+      ->capture_default_str();
   app.add_option("--migrations", config.migrations, "Connections per second that change to another UDP port")
       ->check(CLI::Range(0.0, 1e6));
   app.add_option("--migrate-as", raw.migrate_as,
@@ -280,7 +285,7 @@ void add_protocol_options(CLI::App& app, Raw& raw, Config& config) {
                "The ClientHello goes in pieces that are out of order, as Chrome's does");
   app.add_option("--key-log", config.tls.key_log_file, "Appends secrets in SSLKEYLOGFILE format");
   app.add_option("--congestion", raw.congestion, "Controller of what we send")
-      ->check(CLI::IsMember({"cubic", "new-reno"}))
+      ->check(CLI::IsMember({"cubic", "new-reno", "bbr"}))
       ->capture_default_str();
   app.add_option("--protector", config.protector, "Packet protection by \"ipsec-mb\" or \"openssl\"; the best one");
   app.add_flag("--without-authentication", config.without_authentication,

@@ -47,7 +47,11 @@ int save(const Config& config, const Results& results, const std::vector<Driver:
 
 int report(const Config& config, const Results& results) {
   if (config.json_file != "-") std::cout << results.text(config);
-  return results.is_good(config) ? 0 : 1;
+  if (results.is_good(config)) return 0;
+  const Totals& seen = results.measured;
+  return fail(std::format("{} requests and {} handshakes failed, {} connections were lost; {}", seen.requests_failed,
+                          seen.handshakes_failed, seen.connections_lost,
+                          results.last_problem.empty() ? "nothing was done" : "the last: " + results.last_problem));
 }
 
 bool write_json(const Config& config, const Results& results) {

@@ -200,10 +200,10 @@ def many_streams(environment):
     return "900 requests, 100 at a time"
 
 
-def many_handshakes(count):
+def many_handshakes(count, *options):
     def action(environment):
         environment.load("https://origin.example/1k.bin", "--handshakes", "--connections", "4", "--total", count,
-                         "--requests-per-connection", "1", "--warm-up", "0")
+                         "--requests-per-connection", "1", "--warm-up", "0", *options)
         return f"{count} connections, 4 at a time"
     return action
 
@@ -271,7 +271,8 @@ def deaf_to_marks(peer):
 def faulty_cells(cell):
     return [cell("loss", impaired(LOSS, fetch("1m.bin"))), cell("corruption", impaired(CORRUPTION, fetch("1m.bin"))),
             cell("disorder", impaired(DISORDER, fetch("1m.bin"))), cell("narrow path", impaired(NARROW, fetch("1m.bin"))),
-            cell("handshakes, loss", impaired(HANDSHAKE_LOSS, many_handshakes(16)))]
+            # Three losses in a row, as often as they like, double both ends' timeouts to well over ten seconds.
+            cell("handshakes, loss", impaired(HANDSHAKE_LOSS, many_handshakes(16, "--handshake-timeout", "60")))]
 
 
 def cell_of(peer):

@@ -87,6 +87,13 @@ TEST(CommandLine, TheTransportDoesAsItIsTold) {
   EXPECT_TRUE(line.config->moves_itself);
 }
 
+TEST(CommandLine, AHandshakeHasTheTimeItIsGiven) {
+  const CommandLine usual = read_with({}), patient = read_with({"--handshake-timeout", "60"});
+  ASSERT_TRUE(usual.config && patient.config);
+  EXPECT_EQ(usual.config->transport.handshake_timeout, Duration::seconds(10));
+  EXPECT_EQ(patient.config->transport.handshake_timeout, Duration::seconds(60));
+}
+
 TEST(CommandLine, EarlyDataIsForConnectionsThatResume) {
   const CommandLine line =
       read_with({"--handshakes", "--requests-per-connection", "1", "--resume", "--early-data", "--head"});
