@@ -3,9 +3,12 @@
 #include <nghttp3/nghttp3.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
+
+#include "apps/http3/section_memo.h"
 
 namespace viaduct::http3 {
 namespace {
@@ -78,6 +81,28 @@ std::string_view view(nghttp3_rcbuf* buffer) {
   return {reinterpret_cast<const char*>(bytes.base), bytes.len};
 }
 
+// Fields in a row, each with its lengths in front. Empty where they are too many to be remembered.
+Bytes write_flat(std::span<const Field> fields, MutableBytes room) {
+  ByteWriter out(room);
+  for (const Field& field : fields) {
+    out.varint(field.name.size());
+    out.varint(field.value.size());
+    for (const std::string_view text : {field.name, field.value})
+      out.bytes({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  }
+  return out.ok() ? out.written() : Bytes{};
+}
+
+// False where they do not fit; those that did are there.
+bool read_flat(Bytes flat, FieldSection& section) {
+  for (ByteReader reader(flat); !reader.empty();) {
+    const size_t name_size = reader.varint(), value_size = reader.varint();
+    const auto* text = reinterpret_cast<const char*>(reader.bytes(name_size + value_size).data());
+    if (!section.append({text, name_size}, {text + name_size, value_size})) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 struct Qpack::State {
@@ -88,6 +113,8 @@ struct Qpack::State {
   std::vector<nghttp3_nv> fields;
   std::unique_ptr<uint8_t[]> prefix_room{new uint8_t[64]};
   std::unique_ptr<uint8_t[]> section_room{new uint8_t[kEncodeRoom]};
+  SectionMemo encoded, decoded;
+  std::array<uint8_t, SectionMemo::kRoom> flat_room;
 
   size_t before_decoder = 0;
 
@@ -111,6 +138,18 @@ Qpack::Qpack() : state_(std::make_unique<State>()) {}
 Qpack::~Qpack() = default;
 
 bool Qpack::encode(std::span<const Field> fields, ByteWriter& out) {
+  const Bytes flat = write_flat(fields, state_->flat_room);
+  if (const Bytes known = state_->encoded.find(flat); !known.empty()) {
+    out.bytes(known);
+    return out.ok();
+  }
+  const size_t before = out.size();
+  if (!encode_anew(fields, out)) return false;
+  state_->encoded.remember(flat, out.written().subspan(before));
+  return true;
+}
+
+bool Qpack::encode_anew(std::span<const Field> fields, ByteWriter& out) {
   State& s = *state_;
   s.fields.clear();
   size_t size = 0;
@@ -137,8 +176,16 @@ bool Qpack::encode(std::span<const Field> fields, ByteWriter& out) {
 }
 
 Qpack::Outcome Qpack::decode(Bytes block, FieldSection& section) {
-  State& s = *state_;
   section.clear();
+  if (const Bytes known = state_->decoded.find(block); !known.empty())
+    return read_flat(known, section) ? Outcome::kDone : Outcome::kTooLarge;
+  const Outcome outcome = decode_anew(block, section);
+  if (outcome == Outcome::kDone) state_->decoded.remember(block, write_flat(section.fields(), state_->flat_room));
+  return outcome;
+}
+
+Qpack::Outcome Qpack::decode_anew(Bytes block, FieldSection& section) {
+  State& s = *state_;
   Outcome outcome = Outcome::kInvalid;
   for (;;) {
     nghttp3_qpack_nv field;

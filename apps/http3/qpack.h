@@ -15,7 +15,8 @@ namespace viaduct::http3 {
 // Our dynamic tables have capacity 0, in both directions, on purpose. Without them a field section means
 // the same on every connection, so one codec serves a worker; an idle connection keeps no table; no
 // request waits for another stream; and the peer's QPACK streams can say nothing that costs us memory. What it
-// costs is some tens of bytes per request, which for a server of files is nothing beside the answer.
+// costs is some tens of bytes per request, which for a server of files is nothing beside the answer. And what was made
+// of a section is remembered, whoever it was for (SectionMemo).
 class Qpack {
  public:
   Qpack();
@@ -35,6 +36,9 @@ class Qpack {
   Outcome decode(Bytes block, FieldSection& section);
 
  private:
+  bool encode_anew(std::span<const Field> fields, ByteWriter& out);
+  Outcome decode_anew(Bytes block, FieldSection& section);
+
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -209,6 +209,30 @@ TEST(Qpack, gives_back_what_it_encoded_and_stops_at_the_limit) {
   }
 }
 
+// What was said before comes out of memory; every limit holds for it as the first time.
+TEST(Qpack, says_the_same_of_what_it_knows) {
+  Qpack qpack;
+  std::vector<uint8_t> room(1000), first;
+  for (int i = 0; i < 4; ++i) {
+    ByteWriter out(room);
+    ASSERT_TRUE(qpack.encode(kGet, out));
+    if (i == 0) first.assign(out.written().begin(), out.written().end());
+    EXPECT_TRUE(equal(out.written(), first)) << i;
+    ByteWriter little(MutableBytes(room).first(first.size() - 1));
+    EXPECT_FALSE(qpack.encode(kGet, little));
+    FieldSection section(1000), small(100);
+    ASSERT_EQ(qpack.decode(first, section), Qpack::Outcome::kDone);
+    ASSERT_EQ(section.fields().size(), kGet.size());
+    for (size_t f = 0; f < kGet.size(); ++f) {
+      EXPECT_EQ(section.fields()[f].name, kGet[f].name);
+      EXPECT_EQ(section.fields()[f].value, kGet[f].value);
+    }
+    EXPECT_EQ(qpack.decode(first, small), Qpack::Outcome::kTooLarge);
+    EXPECT_EQ(small.fields().size(), 2u);
+    EXPECT_EQ(qpack.decode(Bytes(first).first(first.size() - 1), section), Qpack::Outcome::kInvalid);
+  }
+}
+
 TEST(Qpack, says_when_the_section_does_not_fit) {
   Qpack qpack;
   std::vector<uint8_t> room(10);
