@@ -1,12 +1,16 @@
 #include "apps/origin/segment_store.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cassert>
 
 namespace viaduct::origin {
 namespace {
 
-constexpr size_t kAlignment = 4096;
+// A huge page: packets are made of bytes from all over the store, and with small ones each would cost a walk of the
+// page tables.
+constexpr size_t kAlignment = size_t{2} << 20;
 
 // The store outlives its chunks and drops the last reference itself, when it evicts.
 void owner(Chunk*) {}
@@ -19,6 +23,7 @@ SegmentStore::SegmentStore(size_t bytes, uint32_t segment_size, std::pmr::memory
       slots_(std::max<size_t>(bytes / segment_size, 1)),
       bytes_(static_cast<uint8_t*>(memory->allocate(slots_.size() * segment_size, kAlignment))) {
   index_.reserve(slots_.size());
+  madvise(bytes_, slots_.size() * segment_size, MADV_HUGEPAGE);  // only advice: without, it works as well
 }
 
 SegmentStore::~SegmentStore() {

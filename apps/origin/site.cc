@@ -256,20 +256,24 @@ void Site::write_ready(Exchange& exchange) {
   }
 }
 
-// One read at a time, so that segments come in order; each for as many segments as the window allows.
+// One read at a time, so that segments come in order; each for as many segments as the window allows. Where it is wide
+// a read waits until it is for several: it costs the loader's thread a wake-up.
 void Site::ask_for_more(Exchange& exchange) {
   if (!exchange.file || exchange.is_reading || exchange.ready_count > 0 || exchange.position >= exchange.end) return;
   const uint32_t window = held_ < limits_.max_held ? exchange.window : 1;
   if (exchange.held >= window) return;
-  ContentTask* task = content_.acquire();
-  if (!task) return retry_later(exchange);
   const uint64_t segment_size = content_.segment_size();
   const auto first = static_cast<uint32_t>(exchange.position / segment_size);
   const auto last = static_cast<uint32_t>((exchange.end - 1) / segment_size);
+  const uint32_t most = std::min(last - first + 1, ContentTask::kMaxSegments);
+  const uint32_t wanted = std::min(window - exchange.held, most);
+  if (wanted < std::min(window / 2, most)) return;
+  ContentTask* task = content_.acquire();
+  if (!task) return retry_later(exchange);
   task->kind = ContentTask::Kind::kRead;
   task->file = exchange.file;
   task->first_segment = first;
-  task->wanted = std::min({window - exchange.held, last - first + 1, ContentTask::kMaxSegments});
+  task->wanted = wanted;
   task->cookie = pack(exchange.id);
   exchange.is_reading = true;
   content_.submit(task);
