@@ -66,14 +66,14 @@ class WorkerLoop {
     enter(Stage::kApplication);
     const bool worked = step(now);
     enter(Stage::kBuild);
-    if (backlog_ == 0) build(now);
+    const size_t built = backlog_ == 0 ? build(now) : 0;
     enter(Stage::kSend);
     const size_t sent = send() + forward();
     enter(Stage::kReceive);
     const size_t released = release();
     quiescence_.quiescent(options_.worker);
     moved_ = received.size() + taken.size() + sent + released > 0;
-    end_round(moved_ || worked);
+    end_round(moved_ || worked || built > 0);
     if (!moved_) idle(now);
   }
 
@@ -186,15 +186,16 @@ class WorkerLoop {
   }
 
   // Empty packets that the handler did not fill stay for the next round.
-  void build(Instant now) {
+  size_t build(Instant now) {
     empties_ += port_.allocate(std::span(empty_).subspan(empties_));
-    if (empties_ == 0) return;
+    if (empties_ == 0) return 0;
     const size_t filled = handler_.build(std::span(empty_).first(empties_), now);
     std::copy_n(empty_.begin(), filled, outgoing_.begin());
     std::copy(empty_.begin() + filled, empty_.begin() + empties_, empty_.begin());
     empties_ -= filled;
     backlog_ = filled;
     stats_.built.add(filled);
+    return filled;
   }
 
   size_t send() {

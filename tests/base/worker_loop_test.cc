@@ -58,6 +58,8 @@ class Echo {
   Instant deadline() const { return answers_.empty() ? deadline_ : Instant(); }
 
   void set_deadline(Instant deadline) { deadline_ = deadline; }
+  // Of its own accord, as a transport does that sends data.
+  void say(uint8_t value) { answers_.push_back(value); }
 
   std::atomic<size_t> ingested = 0;
   size_t steps = 0;
@@ -194,6 +196,20 @@ TEST_F(OneWorker, CountsTheTimeOfBusyRoundsOnly) {
   EXPECT_EQ(loop.stats().busy_loops.value(), 1u);
   EXPECT_EQ(loop.stats().busy_ns.value(), 7'000u);
   EXPECT_EQ(loop.stats().loops.value(), 3u);
+}
+
+// Work is work, also where the port had no room for what came of it.
+TEST_F(OneWorker, ARoundThatBuiltPacketsWasBusyThoughThePortTookNone) {
+  Loop loop = make_loop(IdlePolicy::kPoll);
+  port.send_room = 0;
+  echo.say(1);
+  loop.run_once();
+  time = time + Duration::microseconds(7);
+  loop.run_once();
+  EXPECT_EQ(loop.stats().built.value(), 1u);
+  EXPECT_EQ(loop.stats().busy_loops.value(), 1u);
+  EXPECT_EQ(loop.stats().busy_ns.value(), 7'000u);
+  loop.drain();
 }
 
 TEST_F(OneWorker, SleepingWorkerHoldsNoSnapshotUp) {
