@@ -78,6 +78,14 @@ uint64_t Random::u64() {
   return little_endian(bytes.data()) | uint64_t{little_endian(bytes.data() + 4)} << 32;
 }
 
+bool Random::bit() {
+  const bool is_last = bits_ == 1;
+  const uint64_t word = is_last ? u64() : bits_;
+  // A whole word gives one bit at once and 63 later, below a mark.
+  bits_ = is_last ? word >> 1 | uint64_t{1} << 63 : word >> 1;
+  return (word & 1) != 0;
+}
+
 // The lowest 2^64 mod n values are drawn again, so that what is left is a multiple of n.
 uint64_t Random::below(uint64_t n) {
   const uint64_t skipped = (0 - n) % n;

@@ -27,6 +27,8 @@ class Random {
   void fill(MutableBytes out);
   uint64_t u64();
   uint32_t u32() { return static_cast<uint32_t>(u64()); }
+  // One bit, for a sixty-fourth of what the word costs that it is from: for what is decided for each packet.
+  bool bit();
   // Uniform in [0, n). n > 0.
   uint64_t below(uint64_t n);
 
@@ -36,6 +38,7 @@ class Random {
   ChaCha20Key key_;
   std::array<uint8_t, 480> output_{};
   size_t drawn_ = output_.size();
+  uint64_t bits_ = 1;  // below the highest one that is set: bits to give away
 };
 
 }  // namespace viaduct

@@ -148,7 +148,7 @@ bool Connection::begin_part(PacketPart& part, const DatagramPlan& plan, PacketSp
     part.layout = write_long_header(header, fields, part.number, number_size);
   }
   if (!header.ok() || header.remaining() < kMinPayloadRoom + crypto::kTagSize) return false;
-  if (greases_bit_ && (shard_.services.random.u32() & 1) != 0) part.start[0] &= static_cast<uint8_t>(~kFixedBit);
+  if (greases_bit_ && shard_.services.random.bit()) part.start[0] &= static_cast<uint8_t>(~kFixedBit);
   part.payload = PayloadWriter(plan.batch.scratch() + plan.scratch_used, header.remaining() - crypto::kTagSize);
   return true;
 }

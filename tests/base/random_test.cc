@@ -42,6 +42,16 @@ TEST(Random, SeedsAreTheOnlyDifference) {
   EXPECT_NE(Random::from_system().u64(), Random::from_system().u64());
 }
 
+TEST(Random, BitsAreThoseOfTheWordsInTurn) {
+  Random words = Random::from_seed(9), bits = Random::from_seed(9);
+  for (int w = 0; w < 3; ++w) {
+    const uint64_t word = words.u64();
+    uint64_t together = 0;
+    for (int i = 0; i < 64; ++i) together |= uint64_t{bits.bit()} << i;
+    EXPECT_EQ(together, word);
+  }
+}
+
 TEST(Random, BelowStaysBelowAndReachesEverything) {
   Random random = Random::from_seed(1);
   for (const uint64_t n : {uint64_t{1}, uint64_t{2}, uint64_t{3}, uint64_t{100}, ~uint64_t{0}}) {
