@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from beds import CLIENT_CPU, SERVER_CPU, Lane, Memif, Peer, start_origin
+from hosts import end_process
 from load import Load
 from rows import row, show
 
@@ -24,13 +25,23 @@ class Runner:
         self.rows.append(found)
         show(found)
 
-    def crypto(self, part):
-        """Nanoseconds of every case of a part of bench-crypto, on the server's core."""
+    def crypto(self, part, neighbour=True):
+        """Nanoseconds of every case of a part of bench-crypto, on the server's core. The client's core does the same
+        meanwhile, for it is busy in what this is compared with, and the two may be threads of one core."""
         with tempfile.NamedTemporaryFile(suffix=".json") as file:
-            subprocess.run(["taskset", "-c", str(SERVER_CPU), str(self.binaries.crypto), "--turns", "10", "--json", file.name, part],
-                           check=True, capture_output=True)
+            beside = self.start_crypto(CLIENT_CPU, "--turns", "1000", part) if neighbour else None
+            try:
+                if self.start_crypto(SERVER_CPU, "--turns", "10", "--json", file.name, part).wait() != 0:
+                    raise RuntimeError(f"bench-crypto {part} failed")
+            finally:
+                if beside:
+                    end_process(beside)
             found = json.loads(Path(file.name).read_text())["rows"]
         return {r["case"]: r["median"] for r in found if r["unit"] == "ns"}
+
+    def start_crypto(self, cpu, *arguments):
+        return subprocess.Popen(["taskset", "-c", str(cpu), str(self.binaries.crypto), *arguments],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def note_client(self, suite, case, results):
         shares = [r["client"]["busy_share"] for r in results]
@@ -69,14 +80,20 @@ class Runner:
         return collected
 
 
+def bare_of(mtu):
+    return f"seal/aes-128-gcm/{1452 if mtu == 1500 else 8952}/keys=32/bare"
+
+
 def transfers(runner, suite, direction, cases_of, mtus):
+    undisturbed = runner.crypto("seal", neighbour=False)
     for mtu, connections in mtus.items():
+        runner.add(suite, f"memif/mtu={mtu}", "bare cipher beside an idle core", "ns", [undisturbed[bare_of(mtu)]])
         bed = Memif(runner.binaries, runner.site, mtu)
         try:
             cases = {f"memif/mtu={mtu}/connections={count}": cases_of(count) for count in connections}
             for case, found in runner.turns_of(bed, cases, part="seal").items():
                 results = [result for result, _ in found]
-                bare = [alone[f"seal/aes-128-gcm/{1452 if mtu == 1500 else 8952}/keys=32/bare"] for _, alone in found]
+                bare = [alone[bare_of(mtu)] for _, alone in found]
                 packets = (lambda r: r["server"]["packets_built"]) if direction == "down" else (lambda r: r["server"]["packets_received"])
                 runner.goodput(suite, case, results, direction, bare, packets)
         finally:
