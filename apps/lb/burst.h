@@ -1,7 +1,6 @@
 // The frames that the balancer's stages work on, as a structure of arrays: stage after stage adds to them.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "apps/lb/routing_snapshot.h"
@@ -27,14 +26,14 @@ inline constexpr std::string_view kRoutingStepNames[] = {"none",          "conne
 
 // Indices of slots, in order.
 struct SlotList {
-  std::array<uint8_t, 2 * kBurst> at;
+  uint8_t at[2 * kBurst];
   unsigned size = 0;
 
   void clear() { size = 0; }
   void push(unsigned slot) { at[size++] = static_cast<uint8_t>(slot); }
   bool empty() const { return size == 0; }
-  const uint8_t* begin() const { return at.data(); }
-  const uint8_t* end() const { return at.data() + size; }
+  const uint8_t* begin() const { return at; }
+  const uint8_t* end() const { return at + size; }
 };
 
 // A view of bytes of a packet.
@@ -45,31 +44,34 @@ struct Slice {
   Bytes bytes() const { return {data, size}; }
 };
 
+// Plain arrays: those of the library, and vectors, check each index in our builds, which is worth having wherever a
+// packet has a say in it. Here indices are the slots of a burst, several in every step of every packet, and checking
+// them would take a tenth of the balancer's time.
 struct Burst {
   static constexpr size_t kMax = 2 * kBurst;
 
   unsigned count = 0;
-  std::array<Packet*, kMax> packet;
-  std::array<Verdict, kMax> verdict;
-  std::array<FrameKind, kMax> kind;
+  Packet* packet[kMax];
+  Verdict verdict[kMax];
+  FrameKind kind[kMax];
 
   // Parsing.
-  std::array<uint8_t*, kMax> ip;         // the IP header
-  std::array<uint16_t, kMax> ip_length;  // bytes of IP: header and payload
-  std::array<uint16_t, kMax> ip_header;  // of these, header with options or extensions
-  std::array<bool, kMax> is_v6;
-  std::array<uint16_t, kMax> service;  // kDatagram, kIcmpError
+  uint8_t* ip[kMax];         // the IP header
+  uint16_t ip_length[kMax];  // bytes of IP: header and payload
+  uint16_t ip_header[kMax];  // of these, header with options or extensions
+  bool is_v6[kMax];
+  uint16_t service[kMax];  // kDatagram, kIcmpError
 
   // Headers (RFC 8999).
-  std::array<bool, kMax> is_long;
-  std::array<Slice, kMax> dcid;     // short header: all that follows the first octet
-  std::array<Slice, kMax> scid;     // long header only
-  std::array<Slice, kMax> payload;  // of UDP
+  bool is_long[kMax];
+  Slice dcid[kMax];     // short header: all that follows the first octet
+  Slice scid[kMax];     // long header only
+  Slice payload[kMax];  // of UDP
 
   // Routing.
-  std::array<uint64_t, kMax> hash;  // of the addresses and ports; made where it is needed
-  std::array<RoutingStep, kMax> step;
-  std::array<uint16_t, kMax> slot;  // of the backend; kNoSlot: not found
+  uint64_t hash[kMax];  // of the addresses and ports; made where it is needed
+  RoutingStep step[kMax];
+  uint16_t slot[kMax];  // of the backend; kNoSlot: not found
 };
 
 }  // namespace viaduct::lb

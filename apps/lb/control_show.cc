@@ -41,7 +41,8 @@ std::string_view reason_of(const Overrides& overrides, const std::string& name, 
 Json count_packets(const ControlTarget& target, size_t slot) {
   const BackendFigures figures = figures_of(target, slot);
   Json packets = Json::object();
-  for (size_t step = 1; step < figures.packets.size(); ++step) packets[kRoutingStepNames[step]] = figures.packets[step];
+  for (size_t step = 1; step < std::size(figures.packets); ++step)
+    packets[kRoutingStepNames[step]] = figures.packets[step];
   return {{"packets", std::move(packets)}, {"bytes", figures.bytes}};
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -81,10 +82,16 @@ class FlowTable {
   bool is_live(const Entry& entry, uint32_t now) const { return entry.seen != 0 && now - entry.seen <= timeout_; }
 
   Entry* entry_of(uint64_t hash, uint32_t now) const {
-    for (const size_t bucket : {first_of(hash), second_of(hash)}) {
-      for (Entry& entry : buckets_[bucket].entries) {
-        if (entry.hash == hash && is_live(entry, now)) return &entry;
-      }
+    Entry* entry = entry_in(buckets_[first_of(hash)], hash, now);
+    return entry ? entry : entry_in(buckets_[second_of(hash)], hash, now);
+  }
+  // Looks at all four places at once: which one it is nobody can foresee, and a wrong guess costs more than looking.
+  Entry* entry_in(Bucket& bucket, uint64_t hash, uint32_t now) const {
+    unsigned matches = 0;
+    for (unsigned i = 0; i < kWays; ++i) matches |= static_cast<unsigned>(bucket.entries[i].hash == hash) << i;
+    for (; matches != 0; matches &= matches - 1) {
+      Entry& entry = bucket.entries[std::countr_zero(matches)];
+      if (is_live(entry, now)) return &entry;
     }
     return nullptr;
   }

@@ -1,5 +1,6 @@
 #include "apps/lb/frame_stage.h"
 
+#include <bit>
 #include <cstring>
 
 #include "apps/lb/verdicts.h"
@@ -26,16 +27,14 @@ bool is_icmp_error(const uint8_t* icmp, bool is_v6) {
 
 // What RFC 8999 says of the first packet of the datagram. One that ends too early has no connection IDs: it is routed
 // by its addresses like anything else that has none.
-void read_invariants(Burst& burst, unsigned i) {
-  const Slice payload = burst.payload[i];
+inline void read_invariants(Burst& burst, unsigned i, Slice payload) {
   burst.is_long[i] = false;
-  burst.dcid[i] = burst.scid[i] = {};
-  if (payload.size == 0) return;
   const uint8_t* p = payload.data;
-  if (!(p[0] & flowsteer::kLongHeaderBit)) {
+  if (payload.size > 0 && !(p[0] & flowsteer::kLongHeaderBit)) [[likely]] {
     burst.dcid[i] = {p + 1, static_cast<uint16_t>(payload.size - 1)};
     return;
   }
+  burst.dcid[i] = {};
   constexpr unsigned kDcidLengthAt = 5;
   if (payload.size <= kDcidLengthAt) return;
   const unsigned dcid = p[kDcidLengthAt], scid_at = kDcidLengthAt + 1 + dcid;
@@ -45,8 +44,18 @@ void read_invariants(Burst& burst, unsigned i) {
   burst.scid[i] = {p + scid_at + 1, p[scid_at]};
 }
 
+// A datagram for one of our addresses that is no service's, if it is for us.
+void take_other_udp(Burst& burst, unsigned i, uint16_t port, const RoutingSnapshot& snapshot, const FrameFacts& facts) {
+  const uint8_t* ip = burst.ip[i];
+  const IpAddress to = burst.is_v6[i] ? IpAddress::v6(ip + 24) : IpAddress::v4(ip + 16);
+  if (snapshot.is_virtual(to)) return end(burst, i, kServicePortClosed);
+  const bool is_ours = to == snapshot.link().source4 || to == snapshot.link().source6;
+  if (is_ours && port >= facts.first_nat_port && port <= facts.last_nat_port) burst.kind[i] = FrameKind::kNatReturn;
+}
+
 // A datagram whose UDP header is whole.
-void take_udp(Burst& burst, unsigned i, const RoutingSnapshot& snapshot, const FrameFacts& facts) {
+[[gnu::always_inline]] inline void take_udp(Burst& burst, unsigned i, const RoutingSnapshot& snapshot,
+                                            const FrameFacts& facts) {
   const uint8_t* ip = burst.ip[i];
   const uint8_t* udp = ip + burst.ip_header[i];
   const unsigned room = burst.ip_length[i] - burst.ip_header[i];
@@ -54,18 +63,14 @@ void take_udp(Burst& burst, unsigned i, const RoutingSnapshot& snapshot, const F
   if (length < net::kUdpHeader || length > room) return end(burst, i, net::kUdpMalformed);
   const uint16_t port = load_u16(udp + 2);
   const ServiceTable& services = snapshot.service_table();
-  burst.service[i] = burst.is_v6[i] ? services.find(ip + 24, port) : services.find4(ip + 16, port);
+  const uint16_t service = burst.is_v6[i] ? services.find(ip + 24, port) : services.find4(ip + 16, port);
+  burst.service[i] = service;
+  if (service == ServiceTable::kNone) [[unlikely]]
+    return take_other_udp(burst, i, port, snapshot, facts);
+  if (load_u16(udp) == 0) return end(burst, i, net::kUdpMalformed);  // nobody could answer
+  burst.kind[i] = FrameKind::kDatagram;
   burst.payload[i] = {udp + net::kUdpHeader, static_cast<uint16_t>(length - net::kUdpHeader)};
-  if (burst.service[i] != ServiceTable::kNone) {
-    if (load_u16(udp) == 0) return end(burst, i, net::kUdpMalformed);  // nobody could answer
-    burst.kind[i] = FrameKind::kDatagram;
-    read_invariants(burst, i);
-    return;
-  }
-  const IpAddress to = burst.is_v6[i] ? IpAddress::v6(ip + 24) : IpAddress::v4(ip + 16);
-  if (snapshot.is_virtual(to)) return end(burst, i, kServicePortClosed);
-  const bool is_ours = to == snapshot.link().source4 || to == snapshot.link().source6;
-  if (is_ours && port >= facts.first_nat_port && port <= facts.last_nat_port) burst.kind[i] = FrameKind::kNatReturn;
+  read_invariants(burst, i, burst.payload[i]);
 }
 
 // One of a service's addresses hears of something that one of its servers sent.
@@ -89,56 +94,68 @@ void take_ip(Burst& burst, unsigned i, const net::IpHeader& header, const Routin
   }
 }
 
-bool is_ipv4_checksum_good(const uint8_t* ip) {
+template <class Word>
+Word load(const uint8_t* p) {
+  Word word;
+  std::memcpy(&word, p, sizeof word);
+  return word;
+}
+
+// A number as a header has it, read like one of this machine's.
+constexpr uint16_t wire(uint16_t value) { return std::byteswap(value); }
+static_assert(std::endian::native == std::endian::little);
+
+// Without options. The sum in ones' complement is a remainder of division by 0xffff, and that of a right header is 0.
+inline bool is_ipv4_checksum_good(const uint8_t* ip) {
   uint64_t sum = 0;
-  for (size_t at = 0; at < net::kIpv4Header; at += 4) {
-    uint32_t word;
-    std::memcpy(&word, ip + at, sizeof word);
-    sum += word;
-  }
-  return net::checksum_fold(sum) == 0xffff;
+  for (size_t at = 0; at < net::kIpv4Header; at += 4) sum += load<uint32_t>(ip + at);
+  return sum % 0xffff == 0;
+}
+
+// Our address in the low 48 bits of a word, as it stands in front of a frame.
+constexpr uint64_t kAddress = (uint64_t{1} << 48) - 1;
+uint64_t word_of(const net::MacAddress& mac) {
+  uint64_t word = 0;
+  std::memcpy(&word, mac.bytes.data(), mac.bytes.size());
+  return word;
 }
 
 // The frame that nearly all are: no tag, IPv4 without options or IPv6 without extensions, UDP, whole, no fragment.
 // False for any other, which is then looked at closely; so is one where something is wrong, to find out what.
-bool read_usual(Burst& burst, unsigned i, const FrameFacts& facts) {
+inline bool read_usual(Burst& burst, unsigned i, uint64_t own) {
   Packet& packet = *burst.packet[i];
-  uint8_t* frame = packet.data();
-  uint8_t* ip = frame + net::kEthernetHeader;
-  if (packet.length < net::kEthernetHeader + net::kIpv4Header + net::kUdpHeader || facts.vlan != 0 ||
-      std::memcmp(frame, facts.mac.bytes.data(), facts.mac.bytes.size()) != 0)
+  const uint8_t* frame = packet.data();
+  uint8_t* ip = packet.data() + net::kEthernetHeader;
+  if (packet.length < net::kEthernetHeader + net::kIpv4Header + net::kUdpHeader ||
+      (load<uint64_t>(frame) & kAddress) != own)
     return false;
-  const uint16_t type = load_u16(frame + 12);
+  const auto type = load<uint16_t>(frame + 12);
   const size_t room = packet.length - net::kEthernetHeader;
-  if (type == net::kEtherTypeIpv4) {
+  burst.ip[i] = ip;
+  if (type == wire(net::kEtherTypeIpv4)) {
     const uint16_t length = load_u16(ip + 2);
-    const bool is_plain = ip[0] == 0x45 && (ip[6] & 0x3f) == 0 && ip[7] == 0 && ip[9] == net::kProtocolUdp;
+    const bool is_plain = ip[0] == 0x45 && (load<uint16_t>(ip + 6) & wire(0x3fff)) == 0 && ip[9] == net::kProtocolUdp;
     if (!is_plain || length > room || length < net::kIpv4Header || packet.flags & net::FramePort::kIpChecksumBad)
       return false;
     if (!(packet.flags & net::FramePort::kIpChecksumGood) && !is_ipv4_checksum_good(ip)) return false;
+    burst.is_v6[i] = false;
     burst.ip_length[i] = length;
     burst.ip_header[i] = net::kIpv4Header;
-  } else {
-    if (type != net::kEtherTypeIpv6 || room < net::kIpv6Header || ip[0] >> 4 != 6 || ip[6] != net::kProtocolUdp)
-      return false;
-    const size_t length = net::kIpv6Header + load_u16(ip + 4);
-    if (length > room) return false;
-    burst.ip_length[i] = static_cast<uint16_t>(length);
-    burst.ip_header[i] = net::kIpv6Header;
+    return true;
   }
-  burst.ip[i] = ip;
-  burst.is_v6[i] = type == net::kEtherTypeIpv6;
-  return true;
+  if (type != wire(net::kEtherTypeIpv6) || room < net::kIpv6Header || ip[0] >> 4 != 6 || ip[6] != net::kProtocolUdp)
+    return false;
+  const size_t length = net::kIpv6Header + load_u16(ip + 4);
+  burst.is_v6[i] = true;
+  burst.ip_length[i] = static_cast<uint16_t>(length);
+  burst.ip_header[i] = net::kIpv6Header;
+  return length <= room;
 }
 
-void parse(Burst& burst, unsigned i, const RoutingSnapshot& snapshot, const FrameFacts& facts) {
+// Any frame.
+[[gnu::noinline]] void parse_closely(Burst& burst, unsigned i, const RoutingSnapshot& snapshot,
+                                     const FrameFacts& facts) {
   Packet& packet = *burst.packet[i];
-  burst.kind[i] = FrameKind::kLink;
-  burst.verdict[i] = Verdict::kNone;
-  burst.slot[i] = kNoSlot;
-  burst.step[i] = RoutingStep::kNone;
-  burst.service[i] = ServiceTable::kNone;
-  if (read_usual(burst, i, facts)) return take_udp(burst, i, snapshot, facts);
   net::EthernetHeader ethernet;
   if (const Verdict verdict = read_ethernet(packet.bytes(), ethernet); verdict != Verdict::kNone)
     return end(burst, i, verdict);
@@ -164,14 +181,27 @@ void parse(Burst& burst, unsigned i, const RoutingSnapshot& snapshot, const Fram
 
 }  // namespace
 
-void parse_frames(Burst& burst, const RoutingSnapshot& snapshot, const FrameFacts& facts) {
+void parse_frames(Burst& burst, const RoutingSnapshot& snapshot, const FrameFacts& facts, SlotList& datagrams) {
   // The port asked for both lines of each frame; where a neighbour on the core has pushed them out since, they come
   // back from the next cache while the frames before are parsed.
   constexpr unsigned kPacketAhead = 6, kFrameAhead = 3;
+  // With tags no frame is a usual one: there is no word that it could begin with.
+  const uint64_t own = facts.vlan == 0 ? word_of(facts.mac) : ~kAddress;
+  datagrams.clear();
   for (unsigned i = 0; i < burst.count; ++i) {
     if (i + kPacketAhead < burst.count) __builtin_prefetch(burst.packet[i + kPacketAhead]);
     if (i + kFrameAhead < burst.count) __builtin_prefetch(burst.packet[i + kFrameAhead]->data());
-    parse(burst, i, snapshot, facts);
+    burst.kind[i] = FrameKind::kLink;
+    burst.verdict[i] = Verdict::kNone;
+    burst.slot[i] = kNoSlot;
+    burst.step[i] = RoutingStep::kNone;
+    burst.service[i] = ServiceTable::kNone;
+    if (read_usual(burst, i, own)) [[likely]] {
+      take_udp(burst, i, snapshot, facts);
+    } else {
+      parse_closely(burst, i, snapshot, facts);
+    }
+    if (burst.kind[i] == FrameKind::kDatagram) datagrams.push(i);
   }
 }
 

@@ -16,7 +16,8 @@ struct FrameFacts {
   uint16_t nat_ports_of_worker = 0;
 };
 
-// Fills in everything up to Burst::payload for the packets of the burst.
-void parse_frames(Burst& burst, const RoutingSnapshot& snapshot, const FrameFacts& facts);
+// Fills in everything up to Burst::payload for the packets of the burst, and lists those that are datagrams for a
+// service.
+void parse_frames(Burst& burst, const RoutingSnapshot& snapshot, const FrameFacts& facts, SlotList& datagrams);
 
 }  // namespace viaduct::lb

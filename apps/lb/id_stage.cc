@@ -29,10 +29,15 @@ const uint8_t* readable(const Packet& packet, Slice id, ReadableId& copy) {
 }  // namespace
 
 void route_by_id(Burst& burst, const SlotList& datagrams, const RoutingSnapshot& snapshot, SlotList& unroutable) {
-  std::array<flowsteer::ServerIdJob, flowsteer::kMaxServerIdJobs> jobs;
-  std::array<const IdRoute*, Burst::kMax> routes;
-  std::array<ReadableId, Burst::kMax> copies;
+  flowsteer::ServerIdJob jobs[flowsteer::kMaxServerIdJobs];
+  const IdRoute* routes[Burst::kMax];
+  ReadableId copies[Burst::kMax];
   SlotList decoded;
+  const auto route_to = [&](uint8_t i, uint16_t slot) {
+    if (slot == flowsteer::ServerIdMap::kNone) return unroutable.push(i);
+    burst.slot[i] = slot;
+    burst.step[i] = RoutingStep::kId;
+  };
   constexpr unsigned kAhead = 3;
   for (unsigned at = 0; at < datagrams.size; ++at) {
     if (at + kAhead < datagrams.size) __builtin_prefetch(burst.dcid[datagrams.at[at + kAhead]].data);
@@ -44,22 +49,19 @@ void route_by_id(Burst& burst, const SlotList& datagrams, const RoutingSnapshot&
       continue;
     }
     const unsigned n = decoded.size;
-    routes[n] = route;
-    jobs[n].config = route->config;
-    jobs[n].id = readable(*burst.packet[i], burst.dcid[i], copies[n]);
-    decoded.push(i);
-  }
-  flowsteer::decode_server_ids(std::span(jobs).first(decoded.size));
-  for (unsigned n = 0; n < decoded.size; ++n) {
-    const uint8_t i = decoded.at[n];
-    const uint16_t slot = routes[n]->servers.find(jobs[n].server_id);
-    if (slot == flowsteer::ServerIdMap::kNone) {
-      unroutable.push(i);
+    const uint8_t* id = readable(*burst.packet[i], burst.dcid[i], copies[n]);
+    if (route->plain_length > 0) {
+      route_to(i, route->servers.find(flowsteer::ServerIdBlock::front_of(id + 1, route->plain_length)));
       continue;
     }
-    burst.slot[i] = slot;
-    burst.step[i] = RoutingStep::kId;
+    routes[n] = route;
+    jobs[n].config = route->config;
+    jobs[n].id = id;
+    decoded.push(i);
   }
+  if (decoded.empty()) return;
+  flowsteer::decode_server_ids(std::span(jobs).first(decoded.size));
+  for (unsigned n = 0; n < decoded.size; ++n) route_to(decoded.at[n], routes[n]->servers.find(jobs[n].server_id));
 }
 
 uint16_t server_of_id(Bytes id, const Pool& pool) {

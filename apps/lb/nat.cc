@@ -1,5 +1,6 @@
 #include "apps/lb/nat.h"
 
+#include <bit>
 #include <cstring>
 
 #include "pmd-glue/checksum.h"
@@ -14,9 +15,25 @@ using net::store_u16;
 // How many places are looked at for a free one.
 constexpr size_t kProbes = 64;
 
-Bytes address_bytes(const IpAddress& ip) { return ip.is_v4() ? Bytes(ip.v4_bytes(), 4) : Bytes(ip.bytes); }
+// The sum of a few words of four bytes.
+template <size_t kBytes>
+uint64_t sum_of(const uint8_t* p) {
+  uint64_t sum = 0;
+  for (size_t at = 0; at < kBytes; at += 4) {
+    uint32_t word;
+    std::memcpy(&word, p + at, sizeof word);
+    sum += word;
+  }
+  return sum;
+}
 
-uint64_t sum_of(const IpAddress& ip) { return net::checksum_add(0, address_bytes(ip)); }
+uint64_t sum_of(const IpAddress& ip) { return ip.is_v4() ? sum_of<4>(ip.v4_bytes()) : sum_of<16>(ip.bytes.data()); }
+
+// Ports as they stand in a header.
+uint32_t word_of(uint16_t source, uint16_t destination) {
+  return uint32_t{std::byteswap(source)} | uint32_t{std::byteswap(destination)} << 16;
+}
+static_assert(std::endian::native == std::endian::little);
 
 // What is kept of the header that goes.
 struct Kept {
@@ -27,21 +44,23 @@ struct Kept {
 
 Kept keep(const InnerPacket& inner) {
   const uint8_t* ip = inner.ip;
-  if (inner.is_v6) return {static_cast<uint8_t>(ip[0] << 4 | ip[1] >> 4), ip[7], net::checksum_add(0, {ip + 8, 32})};
-  return {ip[1], ip[8], net::checksum_add(0, {ip + 12, 8})};
+  if (inner.is_v6) return {static_cast<uint8_t>(ip[0] << 4 | ip[1] >> 4), ip[7], sum_of<32>(ip + 8)};
+  return {ip[1], ip[8], sum_of<8>(ip + 12)};
 }
 
+// Put together in whole words: what is written in pieces cannot be read at once for the checksum.
 void write_ipv4(uint8_t* ip, uint16_t length, const Kept& kept, const IpAddress& source, const IpAddress& destination) {
-  std::memset(ip, 0, net::kIpv4Header);
-  ip[0] = 0x45;
-  ip[1] = kept.traffic_class;
-  store_u16(ip + 2, length);
-  store_u16(ip + 6, 0x4000);  // don't fragment
-  ip[8] = kept.hop_limit;
-  ip[9] = net::kProtocolUdp;
-  std::memcpy(ip + 12, source.v4_bytes(), 4);
-  std::memcpy(ip + 16, destination.v4_bytes(), 4);
-  net::store_checksum(ip + 10, net::checksum_finish(net::checksum_add(0, {ip, net::kIpv4Header})));
+  constexpr uint32_t kDontFragment = 0x40 << 16;
+  uint32_t words[5];
+  words[0] = 0x45u | uint32_t{kept.traffic_class} << 8 | uint32_t{std::byteswap(length)} << 16;
+  words[1] = kDontFragment;
+  words[2] = kept.hop_limit | uint32_t{net::kProtocolUdp} << 8;
+  std::memcpy(&words[3], source.v4_bytes(), 4);
+  std::memcpy(&words[4], destination.v4_bytes(), 4);
+  uint64_t sum = 0;
+  for (const uint32_t word : words) sum += word;
+  words[2] |= uint32_t{net::checksum_finish(sum)} << 16;
+  std::memcpy(ip, words, sizeof words);
 }
 
 void write_ipv6(uint8_t* ip, uint16_t length, const Kept& kept, const IpAddress& source, const IpAddress& destination) {
@@ -64,8 +83,8 @@ void update_checksum(uint8_t* udp, uint16_t length, uint64_t removed, uint64_t a
   if (before == 0) {
     const uint64_t pseudo = added + net::pseudo_header_sum({}, net::kProtocolUdp, length);
     // The ports are among the bytes and among what was added.
-    after = net::checksum_finish(net::checksum_add(
-        pseudo + static_cast<uint16_t>(~net::checksum_fold(net::checksum_add(0, {udp, 4}))), {udp, length}));
+    after = net::checksum_finish(
+        net::checksum_add(pseudo + static_cast<uint16_t>(~net::checksum_fold(sum_of<4>(udp))), {udp, length}));
   } else {
     after = net::checksum_finish(uint64_t{static_cast<uint16_t>(~before)} +
                                  static_cast<uint16_t>(~net::checksum_fold(removed)) + added);
@@ -76,25 +95,17 @@ void update_checksum(uint8_t* udp, uint16_t length, uint64_t removed, uint64_t a
 }  // namespace
 
 NatTable::NatTable(size_t sessions, uint16_t first_port, Duration timeout)
-    : sessions_(sessions),
+    : capacity_(sessions),
+      sessions_(sessions),
       index_(sessions, timeout),
       first_port_(first_port),
       timeout_(static_cast<uint32_t>((timeout.ns() + 999'999'999) / 1'000'000'000)) {}
 
-uint16_t NatTable::find(uint64_t flow, uint16_t slot, Instant now) {
-  const uint64_t key = key_of(flow, slot);
-  const uint16_t session = index_.find(key, now);
-  // A session that was used last by its server is younger than its place in the index, and the other way round.
-  if (session == kNone || sessions_[session].key != key || !is_live(sessions_[session], seconds(now))) return kNone;
-  sessions_[session].seen = seconds(now);
-  return session;
-}
-
 uint16_t NatTable::open(uint64_t flow, uint16_t slot, Instant now) {
   const uint32_t second = seconds(now);
-  for (size_t probe = 0; probe < std::min(kProbes, sessions_.size()); ++probe) {
+  for (size_t probe = 0; probe < std::min(kProbes, capacity_); ++probe) {
     const size_t at = next_;
-    next_ = (next_ + 1) % sessions_.size();
+    next_ = (next_ + 1) % capacity_;
     if (is_live(sessions_[at], second)) continue;
     const uint64_t key = key_of(flow, slot);
     if (!index_.insert(key, static_cast<uint16_t>(at), now)) return kNone;
@@ -121,10 +132,10 @@ InnerPacket translate(Packet& packet, const InnerPacket& inner, uint16_t ip_head
   const Kept kept = keep(inner);
   uint8_t* udp = inner.ip + ip_header;
   const uint16_t udp_length = load_u16(udp + 4);
-  const uint64_t removed = kept.addresses + net::checksum_add(0, {udp, 4});
-  store_u16(udp, source.port);
-  store_u16(udp + 2, destination.port);
-  const uint64_t added = sum_of(source.ip) + sum_of(destination.ip) + net::checksum_add(0, {udp, 4});
+  const uint64_t removed = kept.addresses + sum_of<4>(udp);
+  const uint32_t ports = word_of(source.port, destination.port);
+  std::memcpy(udp, &ports, sizeof ports);
+  const uint64_t added = sum_of(source.ip) + sum_of(destination.ip) + ports;
   const bool to_v6 = !destination.ip.is_v4();
   update_checksum(udp, udp_length, removed, added, to_v6);
 

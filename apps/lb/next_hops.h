@@ -22,6 +22,7 @@ class NextHops {
       entries.push_back(entry);
     }
     entries_ = std::move(entries);
+    ++version_;
   }
   size_t size() const { return entries_.size(); }
 
@@ -35,7 +36,10 @@ class NextHops {
   void learn(size_t index, const net::MacAddress& mac) {
     entries_[index].mac = mac;
     entries_[index].is_known = true;
+    ++version_;
   }
+  // Another one after every change.
+  uint64_t version() const { return version_; }
 
  private:
   struct alignas(32) Entry {  // none in two cache lines
@@ -44,6 +48,7 @@ class NextHops {
     NextHop hop;
   };
   std::vector<Entry> entries_;
+  uint64_t version_ = 0;
 };
 
 }  // namespace viaduct::lb

@@ -44,33 +44,28 @@ void Router::take_snapshot(const RoutingSnapshot& snapshot) {
 void Router::route(const RoutingSnapshot& snapshot, std::span<Packet*> frames, Instant now) {
   take_snapshot(snapshot);
   burst_.count = static_cast<unsigned>(frames.size());
-  std::ranges::copy(frames, burst_.packet.begin());
+  std::ranges::copy(frames, burst_.packet);
   run_stages(snapshot, now);
   hand_out();
 }
 
 void Router::run_stages(const RoutingSnapshot& snapshot, Instant now) {
-  sends_.fill(false);
-  parse_frames(burst_, snapshot, facts_);
-  list_datagrams();
+  std::ranges::fill(sends_, false);
+  parse_frames(burst_, snapshot, facts_, datagrams_);
+  if (facts_.completes_checksums) {
+    for (const uint8_t i : datagrams_) complete_partial_checksum(inner_of(i), burst_.ip_header[i]);
+  }
   unroutable_.clear();
   enter_stage(meter_, Stage::kOpen);
   route_by_id(burst_, datagrams_, snapshot, unroutable_);
   enter_stage(meter_, Stage::kFrames);
   if (!unroutable_.empty()) route_unroutable(snapshot, now);
   enter_stage(meter_, Stage::kBuild);
+  if (briefs_of_ != next_hops_.version()) write_briefs(snapshot);
+  if (snapshot.needs_hashes()) hash_routed(now);
   fetch_backends(snapshot);
   forward_datagrams(snapshot, now);
   if (datagrams_.size < burst_.count) route_others(snapshot, now);
-}
-
-void Router::list_datagrams() {
-  datagrams_.clear();
-  for (unsigned i = 0; i < burst_.count; ++i) {
-    if (burst_.kind[i] != FrameKind::kDatagram) continue;
-    datagrams_.push(i);
-    if (facts_.completes_checksums) complete_partial_checksum(inner_of(i), burst_.ip_header[i]);
-  }
 }
 
 // What connection IDs do not say, table by table: hashes first, so that a table's lines are on their way when they are
@@ -180,14 +175,23 @@ void Router::remember_routable(unsigned i, Instant now) {
 
 void Router::hand_out() {
   outgoing_.size = finished_.size = for_link_.size = 0;
+  // Nearly all of a burst have one verdict: one addition for each row of equal ones.
+  Verdict verdict = Verdict::kNone;
+  uint64_t row = 0;
   for (unsigned i = 0; i < burst_.count; ++i) {
     if (burst_.kind[i] == FrameKind::kLink) {
       for_link_.push(burst_.packet[i]);
       continue;
     }
-    verdicts_.count(burst_.verdict[i]);
+    if (burst_.verdict[i] != verdict) {
+      if (row > 0) verdicts_.count(verdict, row);
+      verdict = burst_.verdict[i];
+      row = 0;
+    }
+    ++row;
     (sends_[i] ? outgoing_ : finished_).push(burst_.packet[i]);
   }
+  if (row > 0) verdicts_.count(verdict, row);
 }
 
 Decision Router::explain(const RoutingSnapshot& snapshot, Packet& frame, Instant now) {

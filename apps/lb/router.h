@@ -30,7 +30,7 @@ namespace viaduct::lb {
 // Packets that a backend got, by how it was found, and when one was last routed by a configuration: `show` and
 // `rotate` read these from any thread.
 struct alignas(64) BackendCounters {
-  std::array<Counter, std::size(kRoutingStepNames)> packets;
+  Counter packets[std::size(kRoutingStepNames)];
   Counter bytes;
 };
 struct IdCounters {
@@ -96,16 +96,24 @@ class Router {
   const std::array<IdCounters, 8>& id_counters() const { return id_counters_; }
 
  private:
+  // What most packets need to know of their backend, in one word: in its low 48 bits the address to send to, as it is
+  // in memory.
+  using Brief = uint64_t;
+  static constexpr Brief kAddress = (Brief{1} << 48) - 1;
+  static constexpr Brief kIsDirect = Brief{1} << 48;  // the packet changes in nothing but link-layer addresses
+  static constexpr Brief kIsTunnel = Brief{1} << 49;
+  static constexpr Brief kIsTranslated = Brief{1} << 50;
+  static constexpr Brief kNeedsHash = Brief{1} << 51;
+
   struct List {
-    std::array<Packet*, Burst::kMax> packets;
+    Packet* packets[Burst::kMax];
     unsigned size = 0;
 
     void push(Packet* packet) { packets[size++] = packet; }
-    std::span<Packet*> span() { return std::span(packets).first(size); }
+    std::span<Packet*> span() { return {packets, size}; }
   };
 
   void run_stages(const RoutingSnapshot& snapshot, Instant now);
-  void list_datagrams();
   void route_unroutable(const RoutingSnapshot& snapshot, Instant now);
   void hash_addresses(unsigned i);
   void hash_scid(unsigned i);
@@ -121,9 +129,12 @@ class Router {
   void route_icmp(const RoutingSnapshot& snapshot, unsigned i, Instant now);
   void return_translated(const RoutingSnapshot& snapshot, unsigned i, Instant now);
 
+  void write_briefs(const RoutingSnapshot& snapshot);
+  void hash_routed(Instant now);
   void fetch_backends(const RoutingSnapshot& snapshot) const;
   void fetch_frame(const RoutingSnapshot& snapshot, unsigned i) const;
   void forward_datagrams(const RoutingSnapshot& snapshot, Instant now);
+  void forward_directly(unsigned i, Brief brief, const net::MacAddress& own);
   void forward(const RoutingSnapshot& snapshot, unsigned i, Instant now);
   void forward_translated(const RoutingSnapshot& snapshot, unsigned i, const net::MacAddress& to, Instant now);
   void forward_icmp(const RoutingSnapshot& snapshot, unsigned i, const QuotedPacket& quoted, Instant now);
@@ -159,19 +170,22 @@ class Router {
   std::optional<RetryGate> retry_;
   uint64_t posix_seconds_ = 0;
   NextHops next_hops_;
-  uint64_t known_snapshot_ = 0;  // serial number
+  std::vector<Brief> briefs_;        // by slot
+  uint64_t briefs_of_ = UINT64_MAX;  // version of next_hops_
+  uint64_t known_snapshot_ = 0;      // serial number
   StageMeter* meter_ = nullptr;
   bool is_dry_ = false;  // explain(): tables stay as they are
 
   Burst burst_;
-  std::array<bool, Burst::kMax> sends_;  // whether the frame, as it is now, is to be sent
+  bool sends_[Burst::kMax];  // whether the frame, as it is now, is to be sent
   SlotList datagrams_, unroutable_, missed_;
-  std::array<uint64_t, Burst::kMax> scid_hash_, dcid_hash_;
+  uint64_t scid_hash_[Burst::kMax], dcid_hash_[Burst::kMax];
+  uint16_t session_[Burst::kMax];  // where it is to be translated: the one that it has to be, if any
   List outgoing_, finished_, for_link_;
   VerdictCounters verdicts_;
   std::vector<BackendCounters> backend_counters_;
   std::array<IdCounters, 8> id_counters_;
-  std::array<uint32_t, 8> routed_ids_{};  // of the burst so far, by configuration
+  uint32_t routed_ids_[8] = {};  // of the burst so far, by configuration
 };
 
 }  // namespace viaduct::lb

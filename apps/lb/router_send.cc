@@ -14,6 +14,8 @@
 namespace viaduct::lb {
 namespace {
 
+constexpr ptrdiff_t kCacheLine = 64;
+
 constexpr Verdict kVerdictOfStep[] = {Verdict::kNone, kRoutedById,        kRoutedByScid,
                                       kRoutedByDcid,  kRoutedByAddresses, kRoutedAsNew};
 
@@ -58,37 +60,96 @@ net::MacAddress Router::sender_of(unsigned i) const {
   return mac;
 }
 
+// After another snapshot, or a word from the link side.
+void Router::write_briefs(const RoutingSnapshot& snapshot) {
+  briefs_of_ = next_hops_.version();
+  briefs_.assign(snapshot.backends().size(), 0);
+  for (size_t slot = 0; slot < briefs_.size(); ++slot) {
+    const Backend& backend = snapshot.backends()[slot];
+    if (!backend.is_usable) continue;
+    Brief& brief = briefs_[slot];
+    if (backend.needs_hash) brief |= kNeedsHash;
+    if (is_tunnel(backend)) brief |= kIsTunnel;
+    if (backend.forwarding == Forwarding::kNat) brief |= kIsTranslated;
+    if (backend.forwarding != Forwarding::kDirect || backend.mcphint) continue;
+    const net::MacAddress* to = next_hops_.find(backend.next_hop);
+    if (!to) continue;
+    std::memcpy(&brief, to->bytes.data(), to->bytes.size());
+    brief |= kIsDirect;
+  }
+}
+
+// Hashes of those that an ID routed, where the way to the server needs them, and what is known of translated flows:
+// step by step for all, so that the tables' lines are on their way when they are read.
+void Router::hash_routed(Instant now) {
+  SlotList translated;
+  for (const uint8_t i : datagrams_) {
+    if (burst_.kind[i] == FrameKind::kEnded) continue;
+    const Brief brief = briefs_.data()[burst_.slot[i]];
+    if (!(brief & kNeedsHash)) continue;
+    if (burst_.step[i] == RoutingStep::kId) hash_addresses(i);
+    if (!(brief & kIsTranslated) || is_dry_) continue;
+    nat_.prefetch(burst_.hash[i], burst_.slot[i]);
+    translated.push(i);
+  }
+  for (const uint8_t i : translated) session_[i] = nat_.expect(burst_.hash[i], burst_.slot[i], now);
+}
+
 // What forwarding reads and counts of each backend comes closer while others are worked on.
 void Router::fetch_backends(const RoutingSnapshot& snapshot) const {
   for (const uint8_t i : datagrams_) {
-    if (burst_.slot[i] == kNoSlot) continue;  // has ended
-    __builtin_prefetch(&snapshot.backend(burst_.slot[i]));
-    __builtin_prefetch(&backend_counters_.data()[burst_.slot[i]], 1);
+    const uint16_t slot = burst_.slot[i];
+    if (slot == kNoSlot) continue;  // has ended
+    __builtin_prefetch(&backend_counters_.data()[slot], 1);
+    if (!(briefs_.data()[slot] & kIsDirect)) __builtin_prefetch(&snapshot.backend(slot));
   }
 }
 
 // The same for the frame itself, and for what a tunnel copies and where.
 void Router::fetch_frame(const RoutingSnapshot& snapshot, unsigned i) const {
-  if (burst_.slot[i] == kNoSlot) return;
   __builtin_prefetch(burst_.packet[i], 1);
   __builtin_prefetch(burst_.ip[i], 1);
-  const Backend& backend = snapshot.backend(burst_.slot[i]);
-  if (!is_tunnel(backend)) return;
-  __builtin_prefetch(backend.headers.end() - 1);
-  __builtin_prefetch(burst_.ip[i] - backend.headers_length, 1);
+  const uint16_t slot = burst_.slot[i];
+  if (slot == kNoSlot || !(briefs_.data()[slot] & kIsTunnel)) return;
+  __builtin_prefetch(snapshot.backend(slot).headers.end() - 1);
+  __builtin_prefetch(burst_.ip[i] - kCacheLine, 1);
 }
 
 void Router::forward_datagrams(const RoutingSnapshot& snapshot, Instant now) {
   constexpr unsigned kAhead = 3;
+  const uint16_t mtu = snapshot.link().mtu;
+  const net::MacAddress own = snapshot.link().mac;
   for (unsigned n = 0; n < datagrams_.size; ++n) {
     if (n + kAhead < datagrams_.size) fetch_frame(snapshot, datagrams_.at[n + kAhead]);
     const unsigned i = datagrams_.at[n];
     if (burst_.kind[i] == FrameKind::kEnded) continue;
-    if (remember_routable_ && burst_.step[i] == RoutingStep::kId) remember_routable(i, now);
-    forward(snapshot, i, now);
+    if (remember_routable_ && burst_.step[i] == RoutingStep::kId) [[unlikely]]
+      remember_routable(i, now);
+    const Brief brief = briefs_.data()[burst_.slot[i]];
+    if (brief & kIsDirect && burst_.ip_length[i] <= mtu)
+      forward_directly(i, brief, own);
+    else
+      forward(snapshot, i, now);
     if (sends_[i] && !is_dry_) count_routed(i);
   }
   if (!is_dry_) count_ids(now);
+}
+
+// What forward() would do, without a look at the backend: two stores into the frame.
+void Router::forward_directly(unsigned i, Brief brief, const net::MacAddress& own) {
+  const size_t header = facts_.vlan == 0 ? net::kEthernetHeader : net::kEthernetHeader + net::kVlanTag;
+  uint16_t own_front;
+  uint32_t own_rest;
+  std::memcpy(&own_front, own.bytes.data(), sizeof own_front);
+  std::memcpy(&own_rest, own.bytes.data() + sizeof own_front, sizeof own_rest);
+  const uint64_t front = (brief & kAddress) | uint64_t{own_front} << 48;
+  uint8_t* frame = burst_.ip[i] - header;
+  std::memcpy(frame, &front, sizeof front);
+  std::memcpy(frame + sizeof front, &own_rest, sizeof own_rest);
+  Packet& packet = *burst_.packet[i];
+  packet.length = static_cast<uint16_t>(header + burst_.ip_length[i]);
+  packet.flags = 0;
+  send(i, kVerdictOfStep[static_cast<size_t>(burst_.step[i])]);
 }
 
 void Router::count_routed(unsigned i) {
@@ -100,7 +161,7 @@ void Router::count_routed(unsigned i) {
 
 // Once a burst: hardly one has IDs of more than a configuration or two.
 void Router::count_ids(Instant now) {
-  for (size_t id = 0; id < routed_ids_.size(); ++id) {
+  for (size_t id = 0; id < std::size(routed_ids_); ++id) {
     if (routed_ids_[id] == 0) continue;
     id_counters_[id].packets.add(std::exchange(routed_ids_[id], 0));
     id_counters_[id].last_seen_ns.set(static_cast<uint64_t>(now.ns()));
@@ -111,7 +172,6 @@ void Router::forward(const RoutingSnapshot& snapshot, unsigned i, Instant now) {
   const Backend& backend = snapshot.backend(burst_.slot[i]);
   const net::MacAddress* to = next_hops_.find(backend.next_hop);
   if (!to) return end(i, kNextHopUnknown);
-  if (burst_.step[i] == RoutingStep::kId && backend.needs_hash) hash_addresses(i);
   const InnerPacket inner = inner_of(i);
   const size_t overhead = overhead_of(backend, inner, burst_.ip_header[i]);
   if (inner.length + overhead > snapshot.link().mtu) return answer_too_big(snapshot, i, overhead, now);
@@ -130,9 +190,12 @@ void Router::forward_translated(const RoutingSnapshot& snapshot, unsigned i, con
   if (is_dry_) return send(i, verdict);
   const Backend& backend = snapshot.backend(burst_.slot[i]);
   const SocketAddress& service = snapshot.service(burst_.service[i]).address;
-  uint16_t session = nat_.find(burst_.hash[i], burst_.slot[i], now);
+  const uint64_t hash = burst_.hash[i];
+  uint16_t session = nat_.check(session_[i], hash, burst_.slot[i], now);
+  // A packet of the same burst may have opened it.
+  if (session == NatTable::kNone) session = nat_.find(hash, burst_.slot[i], now);
   if (session == NatTable::kNone) {
-    session = nat_.open(burst_.hash[i], burst_.slot[i], now);
+    session = nat_.open(hash, burst_.slot[i], now);
     if (session == NatTable::kNone) return end(i, kNatPortsUsedUp);
     nat_[session].client = client_of(i);
     nat_[session].service = service;

@@ -60,7 +60,6 @@ std::expected<std::unique_ptr<const RoutingSnapshot>, Errors> RoutingSnapshot::m
     if (std::string problem = snapshot->add_pool(pool, slots); !problem.empty())
       return std::unexpected(Errors{std::move(problem)});
   }
-  std::ranges::sort(snapshot->nat_backends_);
 
   std::vector<SocketAddress> addresses;
   for (const ServiceConfig& service : configuration.services) {
@@ -95,8 +94,9 @@ std::string RoutingSnapshot::add_pool(const PoolConfig& config, SlotDirectory& s
   pool.maglev = flowsteer::MaglevTable(members, configuration_.maglev_size);
   for (size_t id = 0; id < quic_lb_.size(); ++id) {
     if (!quic_lb_[id]) continue;
-    pool.routes[id] = {quic_lb_[id].get(), static_cast<uint16_t>(quic_lb_[id]->config().routable_length()),
-                       flowsteer::ServerIdMap(ids[id])};
+    const flowsteer::QuicLbConfig& quic_lb = quic_lb_[id]->config();
+    pool.routes[id] = {quic_lb_[id].get(), static_cast<uint16_t>(quic_lb.routable_length()),
+                       quic_lb.key ? uint8_t{0} : quic_lb.server_id_length, flowsteer::ServerIdMap(ids[id])};
   }
   pools_.push_back(std::move(pool));
   return {};
@@ -120,7 +120,7 @@ std::string RoutingSnapshot::add_backend(const PoolConfig& pool, const BackendCo
                          kForwardingNames[static_cast<size_t>(config.forwarding)], backend.outer_v6 ? "IPv6" : "IPv4");
   }
   make_headers(backend, link_, configuration_);
-  if (config.forwarding == Forwarding::kNat) nat_backends_.emplace_back(config.address, slot);
+  needs_hashes_ |= backend.needs_hash;
   return {};
 }
 
@@ -136,12 +136,6 @@ uint16_t RoutingSnapshot::next_hop_index(const BackendConfig& config) {
 
 bool RoutingSnapshot::is_virtual(const IpAddress& ip) const {
   return std::ranges::find(virtual_, ip) != virtual_.end();
-}
-
-uint16_t RoutingSnapshot::nat_backend(const SocketAddress& address) const {
-  const auto at = std::ranges::lower_bound(nat_backends_, address, {}, &std::pair<SocketAddress, uint16_t>::first);
-  if (at != nat_backends_.end() && at->first == address) return at->second;
-  return kNoSlot;
 }
 
 }  // namespace viaduct::lb

@@ -83,13 +83,14 @@ static_assert(sizeof(Backend) == 3 * 64);
 struct IdRoute {
   const flowsteer::QuicLb* config = nullptr;  // null: the configuration is not in use
   uint16_t length = 0;                        // bytes that an ID must have at least
+  uint8_t plain_length = 0;                   // of a server id that stands in the clear; 0: it is encrypted
   flowsteer::ServerIdMap servers;
 };
 
 struct Pool {
   std::string name;
   flowsteer::MaglevTable maglev;
-  std::array<IdRoute, 8> routes;  // by the first octet's configuration id; the last is never in use
+  IdRoute routes[8];  // by the first octet's configuration id; the last is never in use
 };
 
 // A virtual address and port.
@@ -124,9 +125,8 @@ class RoutingSnapshot {
   bool is_usable(uint16_t slot) const { return slot < backends_.size() && backend(slot).is_usable; }
   // Whether an address is one of a service's.
   bool is_virtual(const IpAddress& ip) const;
-  // The backend that translated answers from this address belong to; kNoSlot for none.
-  uint16_t nat_backend(const SocketAddress& address) const;
-  bool has_nat() const { return !nat_backends_.empty(); }
+  // Whether packets of any backend need their flow's hash even where an ID routes them.
+  bool needs_hashes() const { return needs_hashes_; }
 
  private:
   RoutingSnapshot() = default;
@@ -143,8 +143,8 @@ class RoutingSnapshot {
   std::vector<Backend> backends_;
   std::vector<NextHop> next_hops_;
   std::array<std::unique_ptr<flowsteer::QuicLb>, 7> quic_lb_;
-  std::vector<std::pair<SocketAddress, uint16_t>> nat_backends_;  // sorted
   std::vector<IpAddress> virtual_;
+  bool needs_hashes_ = false;
 };
 
 }  // namespace viaduct::lb

@@ -17,17 +17,18 @@ class ServiceTable {
  public:
   static constexpr uint16_t kNone = 0xffff;
 
-  ServiceTable() = default;
+  ServiceTable() : places_(1) {}
   // No address occurs twice; the result of find() is an index of `addresses`.
   explicit ServiceTable(std::span<const SocketAddress> addresses) {
     size_t size = 4;
     while (size < 2 * addresses.size()) size *= 2;
     places_.resize(size);
+    mask_ = size - 1;
     for (size_t i = 0; i < addresses.size(); ++i) {
       Place place = key_of(addresses[i].ip.bytes.data(), addresses[i].port);
       place.service = static_cast<uint16_t>(i);
-      size_t at = hash(place) & (size - 1);
-      while (places_[at].service != kNone) at = (at + 1) & (size - 1);
+      size_t at = hash(place) & mask_;
+      while (places_[at].service != kNone) at = (at + 1) & mask_;
       places_[at] = place;
     }
   }
@@ -69,16 +70,16 @@ class ServiceTable {
   }
   static size_t hash(const Place& key) { return static_cast<size_t>(mixed(key.low, key.high ^ key.port)); }
   uint16_t find(const Place& key) const {
-    if (places_.empty()) return kNone;
     const Place* places = places_.data();
-    for (size_t at = hash(key) & (places_.size() - 1);; at = (at + 1) & (places_.size() - 1)) {
+    for (size_t at = hash(key) & mask_;; at = (at + 1) & mask_) {
       const Place& place = places[at];
       if (place.service == kNone) return kNone;
       if (place.high == key.high && place.low == key.low && place.port == key.port) return place.service;
     }
   }
 
-  std::vector<Place> places_;
+  std::vector<Place> places_;  // never none
+  size_t mask_ = 0;
 };
 
 }  // namespace viaduct::lb

@@ -93,7 +93,7 @@ void tell_servers(Program& program, std::string_view, TelemetryAnswer& answer) {
     const auto add = [&](std::string_view what, uint64_t value) {
       answer.add(std::format("{}/{}", server.name, what), value);
     };
-    for (size_t step = 1; step < server.figures.packets.size(); ++step)
+    for (size_t step = 1; step < std::size(server.figures.packets); ++step)
       add(kRoutingStepNames[step], server.figures.packets[step]);
     add("bytes", server.figures.bytes);
     add("usable", uint64_t{server.is_usable});

@@ -94,6 +94,24 @@ TEST(NatSessions, GiveAFlowOnePortAndFlowsDifferentOnes) {
   EXPECT_EQ(balancer.send4(short_packet(id_of(1)), 6000).verdict, kRoutedById);
 }
 
+// Client and server begin with several packets at once.
+TEST(NatSessions, GiveAFlowOnePortWithinABurst) {
+  Balancer balancer(nat_configuration());
+  const auto request = [](uint16_t client) {
+    return FrameBuilder()
+        .eth(test::kOurMac, test::kRouterMac)
+        .ipv4(test::kClient4, test::kVip4)
+        .udp(client, 443)
+        .payload(short_packet(id_of(1)))
+        .build();
+  };
+  const auto sent = balancer.send_together({request(5000), request(5001), request(5000), request(5001)});
+  ASSERT_EQ(sent.size(), 4u);
+  std::vector<int> ports;
+  for (const Frame& frame : sent) ports.push_back(net::load_u16(&frame[34]) - test::kFirstNatPort);
+  EXPECT_EQ(ports, (std::vector<int>{0, 1, 0, 1}));
+}
+
 // A client that moves is a new flow to the same server, which then sees it move.
 TEST(NatSessions, FollowAClientThatMoves) {
   Balancer balancer(nat_configuration());
