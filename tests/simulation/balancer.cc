@@ -12,9 +12,34 @@ namespace viaduct::sim {
 namespace {
 
 constexpr net::MacAddress kMac{{2, 0, 0, 0, 0, 1}};
-constexpr size_t kHeaders = net::kEthernetHeader + net::kIpv4Header + net::kUdpHeader;
+constexpr size_t kMostHeaders = net::kEthernetHeader + net::kIpv6Header + net::kUdpHeader;
+
+size_t ip_header_of(const Datagram& datagram) { return datagram.to.ip.is_v4() ? net::kIpv4Header : net::kIpv6Header; }
 
 IpAddress origin_ip(size_t number) { return IpAddress::v4(10, 0, 0, static_cast<uint8_t>(number + 1)); }
+
+void write_ipv4(uint8_t* ip, const Datagram& datagram, size_t udp_length) {
+  ip[0] = 0x45;
+  ip[1] = static_cast<uint8_t>(datagram.ecn);
+  net::store_u16(ip + 2, static_cast<uint16_t>(net::kIpv4Header + udp_length));
+  net::store_u16(ip + 6, 0x4000);
+  ip[8] = 60;
+  ip[9] = net::kProtocolUdp;
+  std::memcpy(ip + 12, datagram.from.ip.v4_bytes(), 4);
+  std::memcpy(ip + 16, datagram.to.ip.v4_bytes(), 4);
+  net::store_checksum(ip + 10, net::checksum_finish(net::checksum_add(0, {ip, net::kIpv4Header})));
+}
+
+// Without the UDP checksum, which no router of ours looks at.
+void write_ipv6(uint8_t* ip, const Datagram& datagram, size_t udp_length) {
+  ip[0] = 0x60;
+  ip[1] = static_cast<uint8_t>(static_cast<uint8_t>(datagram.ecn) << 4);
+  net::store_u16(ip + 4, static_cast<uint16_t>(udp_length));
+  ip[6] = net::kProtocolUdp;
+  ip[7] = 60;
+  std::memcpy(ip + 8, datagram.from.ip.bytes.data(), 16);
+  std::memcpy(ip + 24, datagram.to.ip.bytes.data(), 16);
+}
 
 lb::LinkFacts link() {
   lb::LinkFacts facts;
@@ -45,26 +70,19 @@ void Balancer::load(const lb::Configuration& configuration) {
 
 size_t Balancer::write_frame(const Datagram& datagram) {
   uint8_t* frame = packet_.data();
-  std::memset(frame, 0, kHeaders);
+  std::memset(frame, 0, kMostHeaders);
   std::memcpy(frame, kMac.bytes.data(), 6);
-  net::store_u16(frame + 12, net::kEtherTypeIpv4);
   uint8_t* ip = frame + net::kEthernetHeader;
+  uint8_t* udp = ip + ip_header_of(datagram);
   const size_t udp_length = net::kUdpHeader + datagram.payload.size();
-  ip[0] = 0x45;
-  ip[1] = static_cast<uint8_t>(datagram.ecn);
-  net::store_u16(ip + 2, static_cast<uint16_t>(net::kIpv4Header + udp_length));
-  net::store_u16(ip + 6, 0x4000);
-  ip[8] = 60;
-  ip[9] = net::kProtocolUdp;
-  std::memcpy(ip + 12, datagram.from.ip.v4_bytes(), 4);
-  std::memcpy(ip + 16, datagram.to.ip.v4_bytes(), 4);
-  net::store_checksum(ip + 10, net::checksum_finish(net::checksum_add(0, {ip, net::kIpv4Header})));
-  uint8_t* udp = ip + net::kIpv4Header;
+  const bool is_v4 = datagram.to.ip.is_v4();
+  net::store_u16(frame + 12, is_v4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6);
+  is_v4 ? write_ipv4(ip, datagram, udp_length) : write_ipv6(ip, datagram, udp_length);
   net::store_u16(udp, datagram.from.port);
   net::store_u16(udp + 2, datagram.to.port);
   net::store_u16(udp + 4, static_cast<uint16_t>(udp_length));
   if (!datagram.payload.empty()) std::memcpy(udp + net::kUdpHeader, datagram.payload.data(), datagram.payload.size());
-  return kHeaders + datagram.payload.size();
+  return static_cast<size_t>(udp - frame) + udp_length;
 }
 
 std::optional<Balancer::Routed> Balancer::route(const Datagram& datagram, Instant now) {
@@ -85,7 +103,7 @@ std::optional<Balancer::Routed> Balancer::route(const Datagram& datagram, Instan
   }
   // What is inside is what the client sent.
   Datagram inner = datagram;
-  const Bytes payload = Bytes((*tunnelled)->packet).subspan(net::kIpv4Header + net::kUdpHeader);
+  const Bytes payload = Bytes((*tunnelled)->packet).subspan(ip_header_of(datagram) + net::kUdpHeader);
   EXPECT_TRUE(equal(payload, datagram.payload));
   inner.ecn = net::combined_ecn(ip.ecn, datagram.ecn).value_or(datagram.ecn);
   EXPECT_EQ(inner.ecn, datagram.ecn);

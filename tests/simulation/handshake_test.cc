@@ -14,13 +14,6 @@ ScenarioConfig handshake() {
   return config;
 }
 
-TEST(Handshake, TakesOneRoundTripAndTheRequestAnother) {
-  Scenario scenario(handshake());
-  scenario.expect_success(Duration::seconds(10));
-  expect_in({30, 35}, scenario.handshake().ms(), "handshake, ms");
-  expect_bands(scenario, {60, 68}, {3, 8}, {3, 8});
-}
-
 TEST(Handshake, ClientHelloOfTwoDatagrams) {
   ScenarioConfig config = handshake();
   config.tls.client_hello_size = 1'700;
@@ -50,37 +43,6 @@ TEST(Handshake, AmplificationLimitWithLostAcknowledgements) {
   scenario.expect_success(Duration::seconds(120));
 }
 
-TEST(Handshake, OverALongPath) {
-  ScenarioConfig config = handshake();
-  config.to_server.delay = config.to_client.delay = Duration::milliseconds(750);
-  Scenario scenario(config);
-  scenario.expect_success(Duration::seconds(20));
-  expect_in({1'500, 1'520}, scenario.handshake().ms(), "handshake, ms");
-  // The first timeout comes before the answer (RFC 9002 section 6.2.2).
-  EXPECT_GE(scenario.packets_to_server(), 4u);
-}
-
-TEST(Handshake, FiftyOverALinkThatLosesAThird) {
-  ScenarioConfig config = handshake();
-  config.connections = 50;
-  config.to_server.loss = config.to_client.loss = 0.3;
-  config.to_server.longest_loss = config.to_client.longest_loss = 3;
-  config.client_endpoint.handshake_timeout = config.server_endpoint.handshake_timeout = Duration::seconds(60);
-  Scenario scenario(config);
-  scenario.expect_success(Duration::seconds(300));
-}
-
-TEST(Handshake, FiftyOverALinkThatCorruptsAThird) {
-  ScenarioConfig config = handshake();
-  config.connections = 50;
-  config.to_server.corruption = config.to_client.corruption = 0.3;
-  config.client_endpoint.handshake_timeout = config.server_endpoint.handshake_timeout = Duration::seconds(60);
-  // Probes are up to 16 s apart: two that are lost in a row leave a client without a word for longer than 30 s.
-  config.client_endpoint.idle_timeout = config.server_endpoint.idle_timeout = Duration::seconds(60);
-  Scenario scenario(config);
-  scenario.expect_success(Duration::seconds(300));
-}
-
 TEST(Handshake, EachCipher) {
   for (const auto aead : {crypto::Aead::kAes128Gcm, crypto::Aead::kAes256Gcm, crypto::Aead::kChaCha20Poly1305}) {
     ScenarioConfig config = handshake();
@@ -90,65 +52,6 @@ TEST(Handshake, EachCipher) {
   }
 }
 
-// As the interop runner's retry test: one round trip more.
-TEST(Handshake, WithARetry) {
-  ScenarioConfig config = handshake();
-  config.server_endpoint.retry = quic::RetryPolicy::kAlways;
-  Scenario scenario(config);
-  scenario.expect_success(Duration::seconds(10));
-  expect_in({60, 66}, scenario.handshake().ms(), "handshake, ms");
-  EXPECT_EQ(scenario.server().endpoint().stats().retries_sent, 1u);
-}
-
-TEST(Handshake, InTheSecondVersion) {
-  ScenarioConfig config = handshake();
-  config.client_endpoint.versions = {quic::kVersion2};
-  Scenario scenario(config);
-  scenario.expect_success(Duration::seconds(10));
-  expect_in({30, 35}, scenario.handshake().ms(), "handshake, ms");
-}
-
-// As its v2 test: the server leads the client on, which takes no time.
-TEST(Handshake, ThatChangesToTheSecondVersion) {
-  ScenarioConfig config = handshake();
-  config.server_endpoint.preferred_version = quic::kVersion2;
-  Scenario scenario(config);
-  scenario.expect_success(Duration::seconds(10));
-  expect_in({30, 35}, scenario.handshake().ms(), "handshake, ms");
-  EXPECT_EQ(scenario.client().endpoint().stats().versions_changed, 1u);
-}
-
-// As its versionnegotiation test.
-TEST(Handshake, ThatBeginsAgainInAnotherVersion) {
-  ScenarioConfig config = handshake();
-  config.client_endpoint.versions = {quic::kVersion2, quic::kVersion1};
-  config.server_endpoint.versions = {quic::kVersion1};
-  Scenario scenario(config);
-  scenario.expect_success(Duration::seconds(10));
-  expect_in({60, 66}, scenario.handshake().ms(), "handshake, ms");
-}
-
-// As its resumption and zerortt tests: the answer is there after one round trip.
-TEST(Handshake, ResumedWithEarlyData) {
-  const auto client = make_real_tls_client({.early_data = true});
-  const auto server = make_real_tls_server({.early_data = true});
-  quic::ServerMemory memory;
-  ScenarioConfig config = handshake();
-  config.tls_client = client.get();
-  config.tls_server = server.get();
-  config.memory = &memory;
-  {
-    Scenario first(config);
-    first.expect_success(Duration::seconds(10));
-    expect_in({60, 75}, first.completion().ms(), "completion of the first, ms");
-  }
-  Scenario second(config);
-  second.expect_success(Duration::seconds(10));
-  EXPECT_EQ(second.server().endpoint().stats().early_data_accepted, 1u);
-  expect_in({30, 40}, second.completion().ms(), "completion of the second, ms");
-}
-
-// As its chacha20 and keyupdate tests in one.
 TEST(Handshake, WithKeysThatChangeAllTheTime) {
   ScenarioConfig config = handshake();
   config.tls.aead = crypto::Aead::kChaCha20Poly1305;

@@ -52,7 +52,11 @@ Scenario::Scenario(const ScenarioConfig& config)
   simulation_.connect(config.client_ip, config.server_ip, config.to_server, config.to_client);
   if (!config.rebindings.empty()) {
     simulation_.set_nat(config.client_ip);
-    rebind_later();
+    after_handshakes([this] {
+      for (const Rebinding& rebinding : config_.rebindings)
+        simulation_.after(rebinding.after,
+                          [this, rebinding] { simulation_.rebind(config_.client_ip, rebinding.address); });
+    });
   }
   simulation_.add_sent_tap([this](const Datagram& datagram) {
     record(datagram);
@@ -66,6 +70,7 @@ Scenario::Scenario(const ScenarioConfig& config)
   host.seed = config.seed * 10;
   client_ = std::make_unique<Host>(simulation_, host, std::vector<Application*>{&client_app_});
   make_server(config.seed * 10 + 1);
+  for (const Move& move : config.moves) prepare(move);
 }
 
 Scenario::~Scenario() {
@@ -96,13 +101,23 @@ bool Scenario::handshakes_are_complete() const {
          std::ranges::all_of(client_app_.connections(), [](const auto& entry) { return entry.second.heard; });
 }
 
-// Looks every few milliseconds whether it is time to begin.
-void Scenario::rebind_later() {
-  simulation_.after(Duration::milliseconds(5), [this] {
-    if (!handshakes_are_complete()) return rebind_later();
-    for (const Rebinding& rebinding : config_.rebindings)
-      simulation_.after(rebinding.after,
-                        [this, rebinding] { simulation_.rebind(config_.client_ip, rebinding.address); });
+// Looks every few milliseconds whether it is time.
+void Scenario::after_handshakes(std::function<void()> action) {
+  simulation_.after(Duration::milliseconds(5), [this, action = std::move(action)] {
+    handshakes_are_complete() ? action() : after_handshakes(action);
+  });
+}
+
+void Scenario::prepare(const Move& move) {
+  if (move.local.ip != config_.client_ip) {
+    simulation_.connect(move.local.ip, config_.server_ip, config_.to_server, config_.to_client);
+    simulation_.set_receiver(move.local.ip, [this](Datagram datagram) { client_->receive(std::move(datagram)); });
+  }
+  after_handshakes([this, move] {
+    simulation_.after(move.after, [this, move] {
+      client_->endpoint().move(started_.at(0), move.local, simulation_.now());
+      client_->wake();
+    });
   });
 }
 
@@ -116,6 +131,7 @@ void Scenario::start() {
     const auto handle =
         client_->connect({config_.server_ip, kServer.port}, static_cast<uint16_t>(Nat::kFirstPort + i), i);
     ASSERT_TRUE(handle) << "connection " << i << " was refused";
+    started_.push_back(*handle);
     client_app_.started(*handle, i);
   }
 }

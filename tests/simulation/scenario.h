@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +32,13 @@ struct Rebinding {
   bool address = false;  // a new address, not only new ports
 };
 
+// The first connection moves on purpose to another address of the client's host, so long after all handshakes are
+// complete, where it still can. The new path is like the old one.
+struct Move {
+  Duration after;
+  SocketAddress local;
+};
+
 struct ScenarioConfig {
   uint64_t seed = 1;
   IpAddress client_ip = kClientIp;
@@ -38,6 +46,7 @@ struct ScenarioConfig {
   LinkConfig to_server = interop_link();
   LinkConfig to_client = interop_link();
   std::vector<Rebinding> rebindings;
+  std::vector<Move> moves;
   quic::EndpointConfig client_endpoint = small_endpoint();
   quic::EndpointConfig server_endpoint = small_endpoint();
   unsigned server_workers = 1;
@@ -90,11 +99,13 @@ class Scenario {
   void record(const Datagram& datagram);
   bool is_empty() const;
   bool handshakes_are_complete() const;
-  void rebind_later();
+  void after_handshakes(std::function<void()> action);
+  void prepare(const Move& move);
   void check_end();
 
   const ScenarioConfig config_;
   Simulation simulation_;
+  std::vector<quic::ConnectionHandle> started_;
   std::unique_ptr<crypto::TlsContext> own_tls_client_;
   std::unique_ptr<crypto::TlsContext> own_tls_server_;
   crypto::TlsContext* tls_client_;

@@ -22,12 +22,6 @@ TEST(Transfer, OneMegabyte) {
   expect_bands(scenario, {860, 1'100}, {30, 500}, {690, 800});
 }
 
-TEST(Transfer, TenMegabytes) {
-  Scenario scenario(download(10 * kMega));
-  scenario.expect_success(Duration::seconds(60));
-  expect_bands(scenario, {8'250, 9'000}, {300, 5'000}, {6'900, 7'400});
-}
-
 TEST(Transfer, TenMegabytesByNewReno) {
   ScenarioConfig config = download(10 * kMega);
   config.server_endpoint.congestion = quic::ControllerKind::kNewReno;
@@ -60,23 +54,6 @@ TEST(Transfer, OnePercentLoss) {
   Scenario scenario(config);
   scenario.expect_success(Duration::seconds(60));
   expect_bands(scenario, {14'000, 21'000}, {300, 5'500}, {6'950, 7'600});
-}
-
-// As the interop runner's transferloss.
-TEST(Transfer, ThreePercentInBursts) {
-  ScenarioConfig config = download(2 * kMega);
-  config.to_client.bursts = config.to_server.bursts = {.enter_bad = 0.01, .leave_bad = 0.33};
-  Scenario scenario(config);
-  scenario.expect_success(Duration::seconds(60));
-  expect_bands(scenario, {1'700, 9'000}, {60, 1'500}, {1'400, 1'700});
-}
-
-TEST(Transfer, TwoPercentCorruption) {
-  ScenarioConfig config = download(2 * kMega);
-  config.to_client.corruption = config.to_server.corruption = 0.02;
-  Scenario scenario(config);
-  scenario.expect_success(Duration::seconds(60));
-  expect_bands(scenario, {1'700, 6'000}, {60, 1'500}, {1'400, 1'700});
 }
 
 TEST(Transfer, Reordering) {
@@ -140,16 +117,6 @@ TEST(Transfer, SlowReader) {
   Scenario scenario(config);
   scenario.expect_success(Duration::seconds(60));
   expect_in({1'400, 3'500}, scenario.completion().ms(), "completion, ms");
-}
-
-// As the interop runner's multiplexing: more streams than may be open at a time.
-TEST(Transfer, TwoThousandStreams) {
-  ScenarioConfig config;
-  config.client.transfers = std::vector<Transfer>(1'999, {.download = 32});
-  config.client.parallel = 500;
-  Scenario scenario(config);
-  scenario.expect_success(Duration::seconds(60));
-  expect_bands(scenario, {500, 3'000}, {100, 3'500}, {100, 3'500});
 }
 
 TEST(Transfer, MoreWritesThanTheStreamLimitAllows) {
