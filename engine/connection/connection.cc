@@ -19,7 +19,8 @@ RecoveryConfig recovery_of(const EndpointConfig& config, Role role) {
   return {.server = role == Role::kServer,
           .controller = config.congestion,
           .max_datagram_size = kMinInitialDatagram,
-          .ecn = config.ecn};
+          .ecn = config.ecn,
+          .loss_tolerance = static_cast<float>(config.loss_tolerance)};
 }
 
 }  // namespace

@@ -106,6 +106,8 @@ TransportError Recovery::on_ack(PacketSpace space, const AckReport& ack, Instant
   const bool sampled = newly.largest_is_new && newly.any_eliciting && newly.largest_sent > path_start_;
   if (sampled) take_rtt_sample(space, ack, now, newly);
 
+  if (config_.loss_tolerance > 0)
+    tolerance_.on_acked(config_.loss_tolerance, newly.bytes, controller().window(), config_.max_datagram_size);
   bool reduced = detect_losses(space, now, observer);
   // RFC 9000 section 13.4.2.1: counts of an older frame say nothing new.
   if (raised && space == PacketSpace::kApplication) reduced |= answer_ecn(ack, newly, now);
@@ -215,12 +217,18 @@ void Recovery::update_pacer(Instant now) {
   pacer_.set_rate(controller.window(), rtt_.smoothed(), controller.in_slow_start(), now);
 }
 
+void Recovery::on_port_change(Instant now) {
+  pto_count_ = 0;
+  set_timer(now);
+}
+
 void Recovery::on_path_change(Instant now) {
   path_start_ = now;
   first_rtt_sample_ = Instant::never();
   rtt_ = RttEstimator(config_.initial_rtt);
   delivery_ = {};
   reordering_ = {};
+  tolerance_ = {};
   ecn_.restart();
   controller_ = AnyController(config_.controller, config_.max_datagram_size);
   pacer_ = Pacer(config_.max_datagram_size);

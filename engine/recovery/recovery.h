@@ -11,6 +11,7 @@
 #include "engine/congestion/pacer.h"
 #include "engine/recovery/block_pool.h"
 #include "engine/recovery/ecn_validation.h"
+#include "engine/recovery/loss_tolerance.h"
 #include "engine/recovery/packet_space.h"
 #include "engine/recovery/reordering.h"
 #include "engine/recovery/rtt.h"
@@ -27,6 +28,7 @@ struct RecoveryConfig {
   Duration initial_rtt = kInitialRtt;
   size_t max_blocks = 1024;  // of the pool, for each space
   bool ecn = false;          // 1-RTT packets are marked, while the path lets marks through
+  float loss_tolerance = 0;  // see LossTolerance; BBR has one of its own
 };
 
 // What an ACK frame says, decoded.
@@ -134,6 +136,9 @@ class Recovery {
 
   // The path changed (RFC 9000 section 9.4): window and RTT start afresh; what is in flight stays known.
   void on_path_change(Instant now);
+  // The peer has another port, and the path is the same: what timed out before went to where nobody was, so that the
+  // backoff means nothing any more.
+  void on_port_change(Instant now);
 
   // --- State, for telemetry and for timers derived from it ---
 
@@ -184,6 +189,7 @@ class Recovery {
 
   bool detect_losses(PacketSpace space, Instant now, PacketFateObserver& observer);
   bool answer_losses(const Losses& losses, Instant now);
+  bool tolerates(const Losses& losses);
   void forget_old_losses(Instant now);
   void abandon(PacketSpace space, PacketFateObserver* observer);
 
@@ -210,10 +216,11 @@ class Recovery {
   uint64_t flight_peak_ = 0;       // in the present round trip
   uint64_t last_flight_peak_ = 0;  // in the one before
   Instant round_start_;
-  Instant episode_first_sent_;     // of the packets whose loss began the present recovery period
-  uint32_t episode_losses_ = 0;    // since then, not known to be spurious
+  Instant episode_first_sent_;   // of the packets whose loss began the present recovery period
+  uint32_t episode_losses_ = 0;  // since then, not known to be spurious
+  LossTolerance tolerance_;
+  uint16_t pto_count_ = 0;
   bool episode_undoable_ = false;  // nothing but losses speaks for congestion
-  uint32_t pto_count_ = 0;
   bool handshake_confirmed_ = false;
   bool handshake_keys_ = false;
   bool peer_validated_address_ = false;

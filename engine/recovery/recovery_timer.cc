@@ -83,9 +83,14 @@ void Recovery::tell_lost(uint64_t number, const SentPacket& packet, Instant now)
                                     .app_limited = packet.delivery.app_limited});
 }
 
+bool Recovery::tolerates(const Losses& losses) {
+  const bool is_asked_for = config_.loss_tolerance > 0 && config_.controller != ControllerKind::kBbr;
+  return is_asked_for && !LossTolerance::shows_queue(rtt_) && tolerance_.covers(losses.count);
+}
+
 bool Recovery::answer_losses(const Losses& losses, Instant now) {
   Controller& controller = controller_.get();
-  const bool reduced = controller.on_congestion_event(losses.last_sent, now);
+  const bool reduced = !tolerates(losses) && controller.on_congestion_event(losses.last_sent, now);
   if (reduced) {
     if (episode_losses_ > 0) reordering_.on_genuine_losses();
     ++stats_.congestion_events;
@@ -172,7 +177,7 @@ Recovery::Timer Recovery::loss_timer() const {
 
 // meets RFC 9002 6.2.1-5
 Duration Recovery::backed_off(Duration timeout) const {
-  return timeout * (int64_t{1} << std::min(pto_count_, kMaxBackoff));
+  return timeout * (int64_t{1} << std::min<uint32_t>(pto_count_, kMaxBackoff));
 }
 
 // meets RFC 9002 6.2.1-2 6.2.1-3

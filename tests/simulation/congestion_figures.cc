@@ -26,6 +26,7 @@ ScenarioConfig config_of(const CongestionOptions& options) {
   config.server.write_ahead = 16 << 20;
   config.client_endpoint.connection_window = config.client_endpoint.stream_window = 16 << 20;
   config.server_endpoint.congestion = options.controller;
+  config.server_endpoint.loss_tolerance = options.loss_tolerance;
   config.server_endpoint.max_sent_packets = config.client_endpoint.max_sent_packets = 65'536;
   config.server_endpoint.max_writes = 65'536;
   config.client_endpoint.receive_slab_bytes = 64 << 20;

@@ -11,8 +11,9 @@ struct CongestionOptions {
   quic::ControllerKind controller = quic::ControllerKind::kCubic;
   double megabits = 20;
   Duration round_trip = Duration::milliseconds(50);
-  double queue = 1;  // in bandwidth-delay products; at least 20 packets
-  double loss = 0;   // at random, of the datagrams to the client
+  double queue = 1;           // in bandwidth-delay products; at least 20 packets
+  double loss = 0;            // at random, of the datagrams to the client
+  double loss_tolerance = 0;  // see EndpointConfig
   size_t flows = 1;
   Duration length = Duration::seconds(20);
   Duration measured_from = Duration::seconds(5);

@@ -31,6 +31,11 @@ std::vector<Run> runs() {
     all.push_back({"one flow, " + std::to_string(ms) + " ms", {.round_trip = Duration::milliseconds(ms)}});
   }
   all.push_back({"one flow, 1 % loss", {.loss = 0.01}});
+  const CongestionOptions long_fat{
+      .megabits = 100, .round_trip = Duration::milliseconds(200), .loss = 0.001, .length = Duration::seconds(15)};
+  all.push_back({"100 Mbit/s, 200 ms, 0.1 %", long_fat});
+  all.push_back({"the same, 1 % tolerated", long_fat});
+  all.back().options.loss_tolerance = 0.01;
   all.push_back({"two flows", {.flows = 2, .length = Duration::seconds(40), .measured_from = Duration::seconds(10)}});
   all.push_back({"eight flows", {.flows = 8, .length = Duration::seconds(40), .measured_from = Duration::seconds(10)}});
   all.push_back(

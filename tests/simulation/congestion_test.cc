@@ -83,7 +83,7 @@ TEST_P(Congestion, FollowsARateThatRises) {
   EXPECT_GE(figures.megabits(Duration::seconds(20), Duration::seconds(30)), 80 * (is_bbr() ? 0.5 : 0.7));
 }
 
-// RFC 9438 section 5.2 says what a window that answers each loss can be: a lossy path is not for it.
+// RFC 9438 section 5.1 says what a window that answers each loss can be: a lossy path is not for it.
 TEST_P(Congestion, OnePercentRandomLoss) {
   const CongestionFigures figures = measure({.loss = 0.01});
   if (is_bbr()) {
@@ -94,16 +94,43 @@ TEST_P(Congestion, OnePercentRandomLoss) {
   }
 }
 
-// 1,700 packets in flight, of which one or two are lost in each round trip. By the formula of RFC 9438 section 5.2 the
-// window of CUBIC is 56 packets then, 3 % of them, beside what is left of its start.
+// 1,700 packets in flight, of which one or two are lost in each round trip.
+constexpr CongestionOptions kLongFatPath{
+    .megabits = 100, .round_trip = Duration::milliseconds(200), .loss = 0.001, .length = Duration::seconds(15)};
+
+// By the formula of RFC 9438 section 5.1 the window of CUBIC is 56 packets then, 3 % of them, beside what is left of
+// its start.
 TEST_P(Congestion, ALongFatPathWithALittleLoss) {
-  const CongestionFigures figures = measure(
-      {.megabits = 100, .round_trip = Duration::milliseconds(200), .loss = 0.001, .length = Duration::seconds(15)});
+  const CongestionFigures figures = measure(kLongFatPath);
   if (is_bbr()) {
     EXPECT_GE(figures.utilisation, 0.9);
   } else {
     EXPECT_GE(figures.utilisation, 0.02);
     EXPECT_LE(figures.utilisation, 0.2);
+  }
+}
+
+// Where the path is allowed its losses, each of them comes near to what it does without any.
+TEST_P(Congestion, ALongFatPathThatMayLoseALittle) {
+  CongestionOptions options = kLongFatPath;
+  options.loss_tolerance = 0.01;
+  const CongestionFigures figures = measure(options);
+  if (GetParam().kind == ControllerKind::kNewReno) {
+    EXPECT_GE(figures.utilisation, 0.6) << "a packet more in each round trip is little on the way back";
+  } else {
+    EXPECT_GE(figures.utilisation, 0.85);
+  }
+  EXPECT_LE(figures.dropped, 0.005);
+}
+
+// A queue that overflows is congestion whatever is tolerated: who tolerates losses leaves others their part.
+TEST_P(Congestion, ToleranceDoesNotFillQueues) {
+  for (const double queue : {0.25, 1.0}) {
+    const CongestionFigures strict = measure({.queue = queue}),
+                            tolerant = measure({.queue = queue, .loss_tolerance = 0.01});
+    EXPECT_GE(tolerant.utilisation, strict.utilisation - 0.05) << queue;
+    EXPECT_LE(tolerant.queue_ms, strict.queue_ms * 1.2 + 1) << queue;
+    EXPECT_LE(tolerant.dropped, strict.dropped + 0.01) << queue;
   }
 }
 

@@ -92,6 +92,74 @@ TEST_F(RecoveryTest, ANewPathForgetsReordering) {
   EXPECT_EQ(recovery.reordering().packets(), 3u);
 }
 
+// A NAT has another port for the peer: what timed out before went to nobody.
+TEST_F(RecoveryTest, ANewPortEndsTheBackoffAndKeepsTheRest) {
+  establish(ms(10));
+  for (int i = 0; i < 5; ++i) send(kApplication, start);
+  for (int i = 0; i < 6; ++i) recovery.on_timeout(recovery.deadline(), fates);
+  const Instant now = start + pto() * 63;
+  EXPECT_EQ(recovery.deadline(), now + pto() * 64);
+  recovery.on_port_change(now);
+  EXPECT_EQ(recovery.deadline(), now + pto());
+  EXPECT_TRUE(recovery.rtt().has_sample());
+  EXPECT_EQ(recovery.bytes_in_flight(), 6'000u);
+}
+
+// --- losses that a path is allowed ---
+
+class LossToleranceTest : public RecoveryTest {
+ protected:
+  LossToleranceTest() : RecoveryTest(true, false, 0.01F) {}
+  // A window of packets, of which the first `lost` do not arrive.
+  void lose(unsigned lost, Duration rtt) {
+    const uint64_t first = recovery.next_packet_number(kApplication);
+    for (int i = 0; i < 10; ++i) send(kApplication, start, 1'000);
+    start = start + rtt;
+    ack(kApplication, {{first + lost, first + 9}}, start);
+  }
+};
+
+TEST_F(LossToleranceTest, FewLossesWithoutAQueueAreNoCongestion) {
+  establish(ms(100));
+  const uint64_t before = window();
+  lose(2, ms(100));
+  EXPECT_EQ(fates.lost.size(), 2u);
+  EXPECT_GE(window(), before);
+  EXPECT_EQ(recovery.stats().congestion_events, 0u);
+}
+
+TEST_F(LossToleranceTest, MoreAreAndSoAreThoseThatComeAgainAndAgain) {
+  establish(ms(100));
+  lose(4, ms(100));
+  EXPECT_EQ(recovery.stats().congestion_events, 1u);
+  start = start + ms(200);
+  recovery.on_path_change(start);
+  establish(ms(100));
+  for (int i = 0; i < 4; ++i) lose(1, ms(100));
+  EXPECT_EQ(recovery.stats().congestion_events, 2u) << "of 10 in 100";
+}
+
+TEST_F(LossToleranceTest, BesideAQueueEachIs) {
+  establish(ms(100));
+  lose(1, ms(120));
+  EXPECT_EQ(recovery.stats().congestion_events, 1u);
+}
+
+TEST_F(RecoveryTest, WithoutAToleranceEachLossIsCongestion) {
+  establish(ms(100));
+  const uint64_t first = recovery.next_packet_number(kApplication);
+  for (int i = 0; i < 10; ++i) send(kApplication, start, 1'000);
+  ack(kApplication, {{first + 1, first + 9}}, start + ms(100));
+  EXPECT_EQ(recovery.stats().congestion_events, 1u);
+}
+
+TEST(LossTolerance, IsBounded) {
+  LossTolerance tolerance;
+  for (int i = 0; i < 10; ++i) tolerance.on_acked(1, 1'000'000, 1'000'000, 1'000);
+  EXPECT_TRUE(tolerance.covers(39)) << "2 % of a thousand packets, twice";
+  EXPECT_FALSE(tolerance.covers(2));
+}
+
 // --- skipped numbers ---
 
 std::vector<uint64_t> skipped_in(uint64_t seed, uint64_t packets) {

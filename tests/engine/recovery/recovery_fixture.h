@@ -37,8 +37,12 @@ using FateList = std::vector<Fates::Fate>;
 
 class RecoveryTest : public ::testing::Test {
  protected:
-  explicit RecoveryTest(bool server = true, bool ecn = false)
-      : recovery({.server = server, .controller = ControllerKind::kNewReno, .max_datagram_size = 1200, .ecn = ecn},
+  explicit RecoveryTest(bool server = true, bool ecn = false, float loss_tolerance = 0)
+      : recovery({.server = server,
+                  .controller = ControllerKind::kNewReno,
+                  .max_datagram_size = 1200,
+                  .ecn = ecn,
+                  .loss_tolerance = loss_tolerance},
                  pool) {}
 
   void send(PacketSpace space, Instant now, uint32_t size = 1200) {
