@@ -225,7 +225,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   PathState* known_path(const Path& path);
   Duration path_patience() const;
   void follow_peer(const OpenedPacket& packet, Instant now);
-  void migrate(const OpenedPacket& packet, Instant now);
+  bool migrate(const OpenedPacket& packet, Instant now);
   void on_path_response(const PathData& data, Instant now);
   void on_path_timer(Instant now);
   void abandon_path(Instant now);

@@ -29,16 +29,17 @@ void Connection::follow_peer(const OpenedPacket& packet, Instant now) {
   const bool same_path = is_same(packet.datagram->path, active_.path);
   const bool newest = packet.number + 1 == expected_[index_of(PacketSpace::kApplication)];
   // RFC 9000 section 9.3: only the highest-numbered packet moves a connection. A client's server stays.
-  if (!same_path && newest && role_ == Role::kServer && handshake_confirmed_) migrate(packet, now);
+  const bool moves = !same_path && newest && role_ == Role::kServer && handshake_confirmed_;
+  if (moves && !migrate(packet, now)) return;
   if (newest && !equal(last_dcid_.bytes(), packet.dcid)) last_dcid_ = ConnectionId(packet.dcid);
 }
 
+// False where it has to stay: who moves on purpose takes another ID of ours, and is answered with another of its
+// (section 9.5). A peer that has given too few can no more move than probe; it is followed when it gives another.
 // meets RFC 9000 9-3 9-4 9.3-1
-void Connection::migrate(const OpenedPacket& packet, Instant now) {
+bool Connection::migrate(const OpenedPacket& packet, Instant now) {
   const Path& path = packet.datagram->path;
-  if (path.local != active_.path.local) return try_own_address(*packet.datagram, now);
-  const bool same_host = path.remote.ip == active_.path.remote.ip;
-  shard_.stats.paths_changed.add();
+  if (path.local != active_.path.local) return try_own_address(*packet.datagram, now), true;
   const PathState left = active_;
   if (has_fallback_ && is_same(path, fallback_.path)) {
     active_ = fallback_;
@@ -46,13 +47,14 @@ void Connection::migrate(const OpenedPacket& packet, Instant now) {
     take_id_of(active_);
     release_id(left.remote_id);
   } else {
+    const bool on_purpose = !equal(last_dcid_.bytes(), packet.dcid);
+    const auto id = on_purpose ? id_for(path) : std::optional(left.remote_id);
+    if (!id) return false;
     active_ = {.path = path,
                .received = packet.datagram->length,
-               .remote_id = left.remote_id,
+               .remote_id = *id,
                .challenge_due = true,
                .give_up_at = now + path_patience()};
-    // RFC 9000 section 9.5: who moves on purpose takes another ID of ours; we answer with another of its.
-    if (!equal(last_dcid_.bytes(), packet.dcid)) active_.remote_id = id_for(path).value_or(left.remote_id);
     take_id_of(active_);
     if (left.validated) {
       keep_as_fallback(left);
@@ -63,13 +65,17 @@ void Connection::migrate(const OpenedPacket& packet, Instant now) {
       release_id(left.remote_id);
     }
   }
+  shard_.stats.paths_changed.add();
   // RFC 9000 section 9.4: a new port alone is a NAT's doing, and the path the same.
   // meets RFC 9000 9.4-1 9.4-2
-  if (!same_host) {
+  if (path.remote.ip == left.path.remote.ip) {
+    recovery_.on_port_change(now);
+  } else {
     recovery_.on_path_change(now);
     restart_mtu_discovery();
   }
   check_amplification_limit(now);
+  return true;
 }
 
 // meets RFC 9000 8.2.2-4
@@ -108,7 +114,7 @@ void Connection::abandon_path(Instant now) {
   has_fallback_ = false;
   take_id_of(active_);
   release_id(given_up);
-  if (!same_host) recovery_.on_path_change(now);
+  same_host ? recovery_.on_port_change(now) : recovery_.on_path_change(now);
   check_amplification_limit(now);
 }
 
@@ -186,20 +192,23 @@ bool Connection::build_path_packet(Packet& packet, SealBatch& batch, Instant now
   while (!responses_.empty()) {
     if (build_response(packet, batch, now)) return true;
   }
-  if (active_.challenge_due) return build_challenge(active_, packet, batch, now);
+  if (active_.challenge_due && build_challenge(active_, packet, batch, now)) return true;
   if (has_fallback_ && fallback_.challenge_due && build_challenge(fallback_, packet, batch, now)) return true;
   return has_candidate_ && candidate_.challenge_due && build_challenge(candidate_, packet, batch, now);
 }
 
+// One that the anti-amplification limit holds up stays due, and goes ahead of all else when the peer's next datagram
+// lifts that: or stream data would always take what may be sent, and the path would never be validated.
 // meets RFC 9000 8.2.1-1 8.2.1-2 8.2.1-4 9.4-3
 bool Connection::build_challenge(PathState& path, Packet& packet, SealBatch& batch, Instant now) {
-  path.challenge_due = false;
-  path.retry_at = now + recovery_.probe_timeout(PacketSpace::kApplication);
+  path.retry_at = Instant::never();
   DatagramPlan plan{packet, batch, datagram_limit(packet, path, kMinInitialDatagram)};
   plan.dcid = id_on(path);
-  if (!plan.dcid) return false;
   PacketPart& part = shard_.parts[0];
-  if (!begin_part(part, plan, PacketSpace::kApplication)) return false;
+  if (plan.dcid && !begin_part(part, plan, PacketSpace::kApplication)) return false;
+  path.challenge_due = false;
+  path.retry_at = now + recovery_.probe_timeout(PacketSpace::kApplication);
+  if (!plan.dcid) return false;
   part.ack_eliciting = write_path_challenge(
       part.payload.writer, path.next_challenge(shard_.services.random, plan.limit >= kMinInitialDatagram));
   end_part(part, plan);

@@ -1,6 +1,8 @@
 // What happens to a connection whose path changes or fails.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/simulation/expect_band.h"
 #include "tests/simulation/scenario.h"
 
@@ -22,19 +24,29 @@ ScenarioConfig transfer_with(std::vector<Rebinding> rebindings, const Transfer& 
   return config;
 }
 
-// RFC 9000 section 9.3.
-TEST(Rebinding, OfThePortDuringADownload) {
-  Scenario scenario(transfer_with({{after_ms(1'000)}, {after_ms(6'000)}}, {.download = 10 * kMega}));
-  scenario.expect_success(Duration::seconds(60));
-  EXPECT_EQ(scenario.server().endpoint().stats().paths_changed, 2u);
-  expect_bands(scenario, {8'250, 10'500}, {300, 5'500}, {6'900, 7'500});
-}
-
-TEST(Rebinding, OfTheAddressDuringADownload) {
-  Scenario scenario(transfer_with({{after_ms(1'000), true}, {after_ms(6'000), true}}, {.download = 10 * kMega}));
-  scenario.expect_success(Duration::seconds(60));
-  EXPECT_EQ(scenario.server().endpoint().stats().paths_changed, 2u);
-  expect_bands(scenario, {8'250, 11'500}, {300, 5'500}, {6'900, 7'500});
+// The packets that tell of the new address, the challenges and their answers may be lost as any other. Whatever is, it
+// takes a few probe timeouts, not the time after which a path is given up; a new host's are a second each at first.
+TEST(Rebinding, UnderLossCostsNoMoreThanItsProbes) {
+  for (const bool address : {false, true}) {
+    for (uint64_t seed = 1; seed <= 60; ++seed) {
+      ScenarioConfig config =
+          transfer_with({{after_ms(300 + static_cast<int64_t>(seed)), address}}, {.download = kMega});
+      config.seed = seed;
+      config.to_server.loss = config.to_client.loss = 0.05;
+      Scenario scenario(config);
+      Instant last = Instant::never();
+      Duration silence;
+      scenario.simulation().add_delivered_tap([&](const Datagram& datagram) {
+        if (datagram.to.ip == kServerIp || datagram.payload.size() < 1'200) return;
+        const Instant now = scenario.simulation().now();
+        if (!last.is_never() && scenario.completion() < Duration()) silence = std::max(silence, now - last);
+        last = now;
+      });
+      scenario.expect_success(Duration::seconds(120));
+      EXPECT_EQ(scenario.server().endpoint().stats().path_validations_failed, 0u) << "seed " << seed;
+      EXPECT_LE(silence.ms(), address ? 2'500 : 700) << "seed " << seed;
+    }
+  }
 }
 
 TEST(Rebinding, DuringAnUpload) {
@@ -66,16 +78,6 @@ TEST(Blackhole, OfASecondCostsLittleMore) {
   Scenario scenario(config);
   scenario.expect_success(Duration::seconds(60));
   expect_bands(scenario, {5'100, 8'000}, {150, 3'500}, {3'450, 4'200});
-}
-
-// As in the interop runner's blackhole test.
-TEST(Blackhole, OfTwoSecondsInTheMiddleOfTenMegabytes) {
-  ScenarioConfig config;
-  config.client.transfers = {{.download = 10 * kMega}};
-  config.to_client.blackholes = config.to_server.blackholes = {{at_ms(5'000), at_ms(7'000)}};
-  Scenario scenario(config);
-  scenario.expect_success(Duration::seconds(60));
-  expect_in({10'250, 14'500}, scenario.completion().ms(), "completion, ms");
 }
 
 TEST(Blackhole, InOneDirection) {

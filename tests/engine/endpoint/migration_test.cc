@@ -142,6 +142,35 @@ TEST_F(Migration, SurvivesTheLossOfItsFirstProbe) {
   ASSERT_TRUE(pair->run_until([&] { return pair->server.stats().paths_changed == 1; }));
 }
 
+// RFC 9000 section 9.5: who has given too few IDs is not followed, because none may go to two addresses. Here the one
+// that there is was used up on the client's probe, which came from another port than what followed.
+// proves RFC 9000 9.5-2
+TEST_F(Migration, AServerWithoutAnIdForThePathStays) {
+  PairOptions options{.client = small_config(), .server = small_config()};
+  options.server.active_connection_ids = 2;
+  make(options);
+  transfer();
+  const SocketAddress other{kElsewhere.ip, 9'999};
+  size_t from_other = 0;
+  pair->filter = [&](bool to_server, Datagram& datagram) {
+    if (to_server && pair->client.stats().paths_changed == 1) {
+      datagram.path.remote = other;
+      ++from_other;
+    }
+    EXPECT_NE(datagram.path.local, other);
+    return true;
+  };
+  ASSERT_TRUE(move());
+  ASSERT_TRUE(pair->run_until([&] { return pair->client.stats().paths_changed == 1; }));
+  transfer();
+  EXPECT_GT(from_other, 0u);
+  EXPECT_EQ(pair->server.stats().paths_changed, 0u);
+
+  pair->filter = nullptr;
+  transfer();
+  EXPECT_EQ(pair->server.stats().paths_changed, 1u) << "where it was probed it has an ID for";
+}
+
 // RFC 9000 section 18.2.
 // proves RFC 9000 9-2 18.2-3
 TEST_F(Migration, IsNotTriedWhereTheServerForbidsIt) {

@@ -1,6 +1,8 @@
 // A peer whose address changes, or seems to.
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "tests/engine/endpoint/two_endpoints.h"
 
 namespace viaduct::quic::test {
@@ -85,6 +87,27 @@ TEST_F(Paths, ANewAddressGetsLittleUntilItAnswers) {
   pair.run_for(Duration::milliseconds(900));
   EXPECT_GT(to_new, 0u);
   EXPECT_LE(to_new, 3 * nat.sent);
+}
+
+// What its packets let through must not all go to the stream, or the challenge is never repeated.
+TEST_F(Paths, ANewAddressIsAskedAgainThoughThereIsMoreToSayThanMayBeSent) {
+  pair.server.write(pair.accepted(), 1, std::vector<uint8_t>(10'000'000, 2), true);
+  pair.run_for(Duration::milliseconds(100));
+  nat.outside.port = 40001;
+  const auto translate = pair.filter;
+  bool is_first = true;
+  pair.filter = [&](bool to_server, Datagram& datagram) {
+    const bool is_lost = !to_server && datagram.path.local == nat.outside && std::exchange(is_first, false);
+    return !is_lost && translate(to_server, datagram);
+  };
+  // The client has a little to say all the time.
+  for (int i = 0; i < 50; ++i) {
+    pair.client.write(pair.client.opened[0], 0, std::vector<uint8_t>(10, 1), false);
+    pair.run_for(Duration::milliseconds(10));
+  }
+  EXPECT_FALSE(is_first);
+  EXPECT_EQ(pair.server.stats().paths_changed, 1u);
+  EXPECT_TRUE(pair.run_until([&] { return pair.client.finished[1]; }, Duration::seconds(1)));
 }
 
 // RFC 9000 section 9.3.2: somebody else's address, from which no challenge is answered.
