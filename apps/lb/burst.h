@@ -16,6 +16,7 @@ enum class FrameKind : uint8_t {
   kIcmpError,  // about something that a server of a service sent
   kNatReturn,  // UDP for an address that flows are translated to
   kLink,       // anything else, for the link side: ARP, neighbour discovery, echo, other addresses
+  kForOthers,  // an ICMP error about a flow that another worker may know
   kEnded,      // has its verdict
 };
 

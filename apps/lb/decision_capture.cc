@@ -19,6 +19,7 @@ uint64_t wall_ns() {
 
 std::string comment_of(const DecidedFrame& frame, const RoutingSnapshot& snapshot) {
   if (frame.kind == FrameKind::kLink) return "for the link side";
+  if (frame.kind == FrameKind::kForOthers) return "passed on: another worker may know the flow";
   const VerdictInfo* verdict = find_verdict(frame.verdict);
   std::string text(verdict ? verdict->name : "no verdict");
   if (!snapshot.is_usable(frame.slot)) return text;

@@ -42,9 +42,10 @@ class ExplainDesk {
     return std::nullopt;
   }
 
+  bool is_asked() const { return state_.load(std::memory_order_acquire) == State::kAsked; }
   // Worker, once per round.
   void serve(Router& router, const RoutingSnapshot& snapshot, Instant now) {
-    if (state_.load(std::memory_order_acquire) != State::kAsked) return;
+    if (!is_asked()) return;
     decision_ = router.explain(snapshot, packet_, now);
     state_.store(State::kAnswered, std::memory_order_release);
   }

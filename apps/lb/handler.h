@@ -12,6 +12,7 @@
 #include "apps/lb/worker_control.h"
 #include "base/packet_handler.h"
 #include "base/snapshot.h"
+#include "base/verdicts.h"
 
 namespace viaduct::lb {
 
@@ -52,10 +53,9 @@ class Handler {
   void ingest(std::span<Packet*> burst, Instant now) {
     const RoutingSnapshot& snapshot = *snapshot_.read();
     control_.tap.before(burst);
-    router_.route(snapshot, burst, now);
+    router_.route(snapshot, burst, now, owners_.relay != nullptr);
     control_.tap.after(router_.burst());
-    queue(router_.outgoing());
-    released_.insert(released_.end(), router_.finished().begin(), router_.finished().end());
+    dispose(0);
     for (Packet* packet : router_.for_link()) {
       if (control_.health.take(packet->bytes(), snapshot.link())) {
         router_.verdicts().count(kHealthAnswered);
@@ -69,6 +69,7 @@ class Handler {
   }
 
   void step(Instant now) {
+    if (owners_.relay) take_errors(now);
     link_.step(router_, now);
     control_.health.step(router_, *snapshot_.read());
     control_.desk.serve(router_, *snapshot_.read(), now);
@@ -79,7 +80,16 @@ class Handler {
       control_.health.write(*burst[filled++], *snapshot_.read());
     return filled;
   }
-  Instant deadline() const { return link_.deadline(); }
+  // At once where others have left something to do: whoever did so then need not find the worker asleep to wake it.
+  Instant deadline() const {
+    const bool is_awaited = (owners_.relay && !owners_.relay->is_empty(owners_.worker)) || control_.is_awaited();
+    return is_awaited ? Instant() : link_.deadline();
+  }
+  // Gives back what other workers passed on. After the loop has ended on all of them.
+  void stop() {
+    IcmpRelay::Error error;
+    while (owners_.relay && owners_.relay->take(owners_.worker, error)) released_.push_back(error.packet);
+  }
 
   // Good until the next call.
   std::span<Packet*> released() {
@@ -97,6 +107,24 @@ class Handler {
   uint64_t send_drops() const { return send_drops_.value(); }
 
  private:
+  // What became of frames that `asked` other workers have seen already.
+  void dispose(unsigned asked) {
+    queue(router_.outgoing());
+    released_.insert(released_.end(), router_.finished().begin(), router_.finished().end());
+    for (Packet* packet : router_.for_others()) {
+      if (owners_.relay->pass(owners_.worker, {packet, asked + 1})) continue;
+      router_.verdicts().count(kHandOffFull);
+      released_.push_back(packet);
+    }
+  }
+  // Errors that other workers passed on: one by one, there are few.
+  void take_errors(Instant now) {
+    IcmpRelay::Error error;
+    for (unsigned taken = 0; taken < kBurst && owners_.relay->take(owners_.worker, error); ++taken) {
+      router_.route(*snapshot_.read(), {&error.packet, 1}, now, owners_.relay->has_next(error.asked));
+      dispose(error.asked);
+    }
+  }
   void queue(std::span<Packet*> packets) {
     const size_t room = std::min(kMostOutgoing - outgoing_.size(), packets.size());
     outgoing_.insert(outgoing_.end(), packets.begin(), packets.begin() + static_cast<ptrdiff_t>(room));

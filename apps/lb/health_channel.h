@@ -29,6 +29,7 @@ class HealthChannel {
   bool take(Bytes frame, const LinkFacts& link);
   // Readies questions for write(). One on whose way no link-layer address is known is not asked, as if it were lost.
   void step(Router& router, const RoutingSnapshot& snapshot);
+  bool has_questions() const { return ready_.size() < kMostReady && !questions_.empty(); }
   bool has_ready() const { return !ready_.empty(); }
   void write(Packet& packet, const RoutingSnapshot& snapshot) {
     write_probe(packet, ready_.back().probe, snapshot, ready_.back().to);

@@ -2,17 +2,20 @@
 #pragma once
 
 #include "apps/lb/frame_stage.h"
+#include "apps/lb/icmp_relay.h"
 
 namespace viaduct::lb {
 
 // What a connection ID routes needs no state: any worker may do it, and where the device spreads flows over its queues
-// every frame stays where it came in. Two things bring one elsewhere: the answers of translated flows have their
-// worker's port, and a device with one queue leaves the spreading to us.
+// every frame stays where it came in. Three things bring one elsewhere: the answers of translated flows have their
+// worker's port, a device with one queue leaves the spreading to us, and errors look for the worker that knows their
+// flow.
 struct Owners {
   unsigned worker = 0;
   unsigned workers = 1;
   bool hand_off = false;  // a flow's worker is that of its addresses' hash
   FrameFacts facts;
+  IcmpRelay* relay = nullptr;  // where the device spreads flows; null: the owner of an error is known, or there is one
 
   unsigned owner_of(Packet& frame, const RoutingSnapshot& snapshot) const;
 

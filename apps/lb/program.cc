@@ -88,6 +88,7 @@ std::string Program::make_workers() {
   if (const auto errors = publish(config_.routing); !errors.empty()) return errors.front();
   Random random = Random::from_system();
   hand_off_ = std::make_unique<HandOff>(config_.workers.workers, kHandOffRing);
+  if (config_.workers.workers > 1 && !config_.hand_off) relay_ = std::make_unique<IcmpRelay>(*hand_off_);
   for (unsigned i = 0; i < config_.workers.workers; ++i) {
     Worker worker;
     worker.port = &device_->queue(i);
@@ -95,8 +96,9 @@ std::string Program::make_workers() {
     std::array<uint8_t, Random::kSeedSize> seed;
     random.fill(seed);
     const FrameFacts facts = frame_facts(i);
-    worker.handler = std::make_unique<Handler<Link>>(Owners{i, config_.workers.workers, config_.hand_off, facts},
-                                                     config_.routing, facts, snapshot_, *worker.link, Random(seed));
+    worker.handler =
+        std::make_unique<Handler<Link>>(Owners{i, config_.workers.workers, config_.hand_off, facts, relay_.get()},
+                                        config_.routing, facts, snapshot_, *worker.link, Random(seed));
     worker.loop = std::make_unique<WorkerLoop<net::FramePort, Handler<Link>>>(
         *worker.port, *worker.handler, *hand_off_, quiescence_,
         WorkerOptions{.worker = i, .idle_policy = config_.workers.idle});
@@ -205,7 +207,10 @@ void Program::stop() {
   stop_.store(true, std::memory_order_release);
   for (Worker& worker : workers_) worker.port->wake();
   threads_.join();
-  for (Worker& worker : workers_) worker.loop->drain();
+  for (Worker& worker : workers_) {
+    worker.handler->stop();
+    worker.loop->drain();
+  }
   log_info("lb", "stopped");
 }
 

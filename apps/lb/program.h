@@ -91,6 +91,7 @@ class Program {
   std::unique_ptr<net::Device> device_;
   std::unique_ptr<net::IpInterface> interface_;
   std::unique_ptr<HandOff> hand_off_;
+  std::unique_ptr<IcmpRelay> relay_;  // where the device spreads flows over several workers
   Quiescence quiescence_;
   SlotDirectory slots_;
   SlowStart slow_start_;

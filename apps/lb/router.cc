@@ -41,8 +41,9 @@ void Router::take_snapshot(const RoutingSnapshot& snapshot) {
   retry_.emplace(*retry_config_, Random(seed));
 }
 
-void Router::route(const RoutingSnapshot& snapshot, std::span<Packet*> frames, Instant now) {
+void Router::route(const RoutingSnapshot& snapshot, std::span<Packet*> frames, Instant now, bool others_may_know) {
   take_snapshot(snapshot);
+  others_may_know_ = others_may_know;
   burst_.count = static_cast<unsigned>(frames.size());
   std::ranges::copy(frames, burst_.packet);
   run_stages(snapshot, now);
@@ -174,13 +175,13 @@ void Router::remember_routable(unsigned i, Instant now) {
 }
 
 void Router::hand_out() {
-  outgoing_.size = finished_.size = for_link_.size = 0;
+  outgoing_.size = finished_.size = for_link_.size = for_others_.size = 0;
   // Nearly all of a burst have one verdict: one addition for each row of equal ones.
   Verdict verdict = Verdict::kNone;
   uint64_t row = 0;
   for (unsigned i = 0; i < burst_.count; ++i) {
-    if (burst_.kind[i] == FrameKind::kLink) {
-      for_link_.push(burst_.packet[i]);
+    if (burst_.kind[i] != FrameKind::kEnded) {
+      (burst_.kind[i] == FrameKind::kLink ? for_link_ : for_others_).push(burst_.packet[i]);
       continue;
     }
     if (burst_.verdict[i] != verdict) {
@@ -198,6 +199,7 @@ Decision Router::explain(const RoutingSnapshot& snapshot, Packet& frame, Instant
   take_snapshot(snapshot);
   burst_.count = 1;
   burst_.packet[0] = &frame;
+  others_may_know_ = false;
   is_dry_ = true;
   run_stages(snapshot, now);
   is_dry_ = false;

@@ -63,17 +63,24 @@ class Router {
   // random: for what a Retry is made of.
   Router(const Configuration& configuration, const FrameFacts& facts, Random random);
 
+  // How many ICMP errors are left to other workers.
+  static constexpr unsigned kMostAskedPerSecond = 1000;
+
   // Routes received frames, up to Burst::kMax. Each ends in exactly one verdict (in verdicts()), unless it is for the
-  // link side. A changed snapshot is noticed by itself.
-  void route(const RoutingSnapshot& snapshot, std::span<Packet*> frames, Instant now);
+  // link side or for other workers. A changed snapshot is noticed by itself.
+  //
+  // others_may_know: an ICMP error about a flow that is not in this worker's tables, but might be in another one's, is
+  // left as it is. Otherwise it is decided without state.
+  void route(const RoutingSnapshot& snapshot, std::span<Packet*> frames, Instant now, bool others_may_know = false);
 
   // Notices a changed snapshot, with or without frames.
   void take_snapshot(const RoutingSnapshot& snapshot);
 
-  // What became of the frames of the last route(): to be sent, to be given back, for the link side.
+  // What became of the frames of the last route(): to be sent, to be given back, for the link side, for other workers.
   std::span<Packet*> outgoing() { return outgoing_.span(); }
   std::span<Packet*> finished() { return finished_.span(); }
   std::span<Packet*> for_link() { return for_link_.span(); }
+  std::span<Packet*> for_others() { return for_others_.span(); }
 
   // What was found out about the frames of the last route(), and its verdicts.
   const Burst& burst() const { return burst_; }
@@ -127,6 +134,7 @@ class Router {
 
   void route_others(const RoutingSnapshot& snapshot, Instant now);
   void route_icmp(const RoutingSnapshot& snapshot, unsigned i, Instant now);
+  bool leave_to_others(unsigned i, Instant now);
   void return_translated(const RoutingSnapshot& snapshot, unsigned i, Instant now);
 
   void write_briefs(const RoutingSnapshot& snapshot);
@@ -165,6 +173,8 @@ class Router {
   NatTable nat_;
   NewFlowLimiter limiter_;
   net::EchoLimit icmp_limit_;
+  net::EchoLimit asking_limit_{kMostAskedPerSecond};
+  bool others_may_know_ = false;
   Random random_;
   std::optional<RetryConfig> retry_config_;
   std::optional<RetryGate> retry_;
@@ -181,7 +191,7 @@ class Router {
   SlotList datagrams_, unroutable_, missed_;
   uint64_t scid_hash_[Burst::kMax], dcid_hash_[Burst::kMax];
   uint16_t session_[Burst::kMax];  // where it is to be translated: the one that it has to be, if any
-  List outgoing_, finished_, for_link_;
+  List outgoing_, finished_, for_link_, for_others_;
   VerdictCounters verdicts_;
   std::vector<BackendCounters> backend_counters_;
   std::array<IdCounters, 8> id_counters_;

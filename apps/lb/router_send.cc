@@ -257,6 +257,7 @@ void Router::route_icmp(const RoutingSnapshot& snapshot, unsigned i, Instant now
   if (burst_.slot[i] == kNoSlot) {
     burst_.step[i] = RoutingStep::kAddressTable;
     burst_.slot[i] = flows_.peek(burst_.hash[i], now);
+    if (!snapshot.is_usable(burst_.slot[i]) && leave_to_others(i, now)) return;
   }
   if (!snapshot.is_usable(burst_.slot[i])) {
     burst_.step[i] = RoutingStep::kHash;
@@ -264,6 +265,12 @@ void Router::route_icmp(const RoutingSnapshot& snapshot, unsigned i, Instant now
   }
   if (burst_.slot[i] == kNoSlot) return end(i, kNoServer);
   forward_icmp(snapshot, i, *quoted, now);
+}
+
+bool Router::leave_to_others(unsigned i, Instant now) {
+  if (!others_may_know_ || !asking_limit_.take(now)) return false;
+  burst_.kind[i] = FrameKind::kForOthers;
+  return true;
 }
 
 void Router::forward_icmp(const RoutingSnapshot& snapshot, unsigned i, const QuotedPacket& quoted, Instant now) {
@@ -279,6 +286,7 @@ void Router::forward_icmp(const RoutingSnapshot& snapshot, unsigned i, const Quo
     write_direct(packet, inner, backend, *to, snapshot.link(), snapshot.configuration().mcphint);
   } else {
     const uint16_t session = nat_.find(burst_.hash[i], burst_.slot[i], now);
+    if (session == NatTable::kNone && leave_to_others(i, now)) return;
     // A message of the other family would have to be another message.
     if (session == NatTable::kNone || backend.outer_v6 != inner.is_v6) return end(i, kIcmpRefused);
     const SocketAddress source{own_address(snapshot, inner.is_v6), nat_.port_of(session)};

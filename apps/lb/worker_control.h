@@ -11,6 +11,9 @@ struct WorkerControl {
   ExplainDesk desk;
   DecisionTap tap;
   HealthChannel health;
+
+  // Worker: whether the control thread waits for something.
+  bool is_awaited() const { return desk.is_asked() || health.has_questions(); }
 };
 
 }  // namespace viaduct::lb

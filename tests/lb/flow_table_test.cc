@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
+#include <vector>
 
+#include "apps/lb/flow_hash.h"
 #include "base/random.h"
 
 namespace viaduct::lb {
@@ -94,6 +97,37 @@ TEST(FlowTable, LooksWithoutTouching) {
   table.insert(42, 7, at(1));
   EXPECT_EQ(table.peek(42, at(121)), 7);
   EXPECT_EQ(table.find(42, at(122)), FlowTable::kNone) << "a look kept the flow alive";
+}
+
+// Whoever chooses IDs, of any length that an invariant header has, does not choose what falls together.
+TEST(FlowHash, TellsIdsApartWhateverTheirLength) {
+  const FlowHash hash(SipKey{1, 2, 3});
+  std::set<uint64_t> hashes;
+  size_t ids = 0;
+  for (size_t length = 0; length <= 255; ++length) {
+    std::vector<uint8_t> id(length, 0xd5);
+    for (size_t at = 0; at <= length; ++at, ids += 2) {
+      if (at < length) id[at] ^= 1;  // and, the last time, as it is
+      hashes.insert(hash.of_scid(7, id));
+      hashes.insert(hash.of_dcid(7, id));
+      if (at < length) id[at] ^= 1;
+    }
+  }
+  EXPECT_EQ(hashes.size(), ids);
+}
+
+TEST(FlowHash, OfAPacketIsThatOfItsAddresses) {
+  const FlowHash hash(SipKey{1, 2, 3});
+  const SocketAddress client4{IpAddress::v4(198, 51, 100, 7), 5000}, service4{IpAddress::v4(192, 0, 2, 1), 443};
+  const uint8_t ip4[20] = {0x45, 0, 0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 198, 51, 100, 7, 192, 0, 2, 1};
+  const uint8_t udp[8] = {5000 >> 8, 5000 & 0xff, 443 >> 8, 443 & 0xff};
+  EXPECT_EQ(hash.of_packet(ip4, false, udp), hash.of_addresses(client4, service4));
+  const SocketAddress client6{*IpAddress::parse("2001:db8:c::7"), 5000};
+  const SocketAddress service6{*IpAddress::parse("2001:db8::1"), 443};
+  uint8_t ip6[40] = {0x60};
+  std::ranges::copy(client6.ip.bytes, ip6 + 8);
+  std::ranges::copy(service6.ip.bytes, ip6 + 24);
+  EXPECT_EQ(hash.of_packet(ip6, true, udp), hash.of_addresses(client6, service6));
 }
 
 }  // namespace

@@ -116,8 +116,11 @@ TEST_F(WorkerControls, CountsWhatACaptureHasNoRoomFor) {
 
 TEST_F(WorkerControls, AsksServersAndTakesTheirAnswers) {
   const auto probe = probe_for(*snapshot_.read(), 0, 0x0102030405060708);
+  EXPECT_TRUE(handler_.deadline().is_never());
   ASSERT_TRUE(probe && control().health.ask(*probe));
+  EXPECT_EQ(handler_.deadline(), Instant()) << "a worker on its way to sleep finds the question";
   loop_.run_once();
+  EXPECT_TRUE(handler_.deadline().is_never());
   ASSERT_EQ(port_.sent.size(), 1u);
   Packet* packet = pool_.take();
   write_probe(*packet, *probe, *snapshot_.read(), test::backend_mac(1));
