@@ -81,11 +81,13 @@ bool SentPackets::add(const SentPacket& packet, std::span<const SentFrame> frame
     void* slot = block->frames_at(block->frames + frames.size(), 1);
     std::memcpy(slot, &packet.delivery, sizeof packet.delivery);
   }
-  block->record(block->packets) = {.sent_time = packet.sent_time,
-                                   .size = static_cast<uint16_t>(packet.size),
-                                   .first_frame = static_cast<uint8_t>(block->frames),
-                                   .frame_count = static_cast<uint8_t>(frames.size()),
-                                   .flags = flags_of(packet)};
+  // In place: a record made elsewhere and copied in words would wait for its single bytes to be stored.
+  Record& record = block->record(block->packets);
+  record.sent_time = packet.sent_time;
+  record.size = static_cast<uint16_t>(packet.size);
+  record.first_frame = static_cast<uint8_t>(block->frames);
+  record.frame_count = static_cast<uint8_t>(frames.size());
+  record.flags = flags_of(packet);
   block->outstanding |= uint64_t{1} << block->packets;
   block->frames = static_cast<uint16_t>(block->frames + slots);
   ++block->packets;
