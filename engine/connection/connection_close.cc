@@ -36,6 +36,8 @@ void Connection::begin_draining(const CloseReason& reason, Instant now) {
     forget_streams(reason);
   }
   state_ = State::kDraining;
+  // Its handshake is over. Who was not shown to be at its address keeps its place among those of its network.
+  if (active_.validated) stop_being_half_open();
   close_due_ = false;
   want_send();
 }

@@ -144,13 +144,15 @@ def latency(runner):
 
 
 def handshakes(runner):
+    """Connections with one request each, so that the server sees every handshake to its end."""
     bed = Memif(runner.binaries, runner.site, connections=65536)
     try:
-        cases = {"memif/full": ("/1KB.bin", ("--handshakes", "--connections", 64, "--groups", "X25519"))}
+        ask = ("--handshakes", "--connections", 64, "--requests-per-connection", 1, "--groups", "X25519")
+        cases = {"memif/full": ("/1KB.bin", ask), "memif/resumed": ("/1KB.bin", (*ask, "--resume"))}
         for case, found in runner.turns_of(bed, cases, part="handshakes").items():
             results = [result for result, _ in found]
             rates = [r["handshakes"]["done"] / r["server"]["busy_seconds"] for r in results]
-            tls = [1e9 / interface["handshake/ecdsa-p256/X25519/full/viaduct"] for _, interface in found]
+            tls = [1e9 / alone[f"handshake/ecdsa-p256/X25519/{case.removeprefix('memif/')}/viaduct"] for _, alone in found]
             runner.add("handshakes", case, "TLS interface alone", "1/s", tls)
             runner.add("handshakes", case, "handshakes of a busy core", "1/s", rates, reference="TLS interface alone",
                        ratios=[a / b for a, b in zip(rates, tls)])

@@ -141,6 +141,21 @@ TEST(HalfOpen, OneNetworkDoesNotTakeThemAll) {
   EXPECT_TRUE(pair.run_until([&] { return pair.server.opened.size() == 6; }));
 }
 
+// Clients that leave as soon as they know the server's answer: their draining time is no handshake.
+TEST(HalfOpen, WhoClosedMakesRoomAtOnce) {
+  PairOptions options{.client = small_config(), .server = small_config()};
+  options.server.max_half_open_per_prefix = 2;
+  TwoEndpoints pair(options);
+  for (size_t i = 1; i <= 5; ++i) {
+    pair.connect();
+    ASSERT_TRUE(pair.run_until([&] { return pair.client.opened.size() == i; }));
+    pair.client.command({.type = CommandType::kClose, .connection = pair.client.opened.back()});
+    pair.run_for(Duration::milliseconds(20));
+  }
+  EXPECT_EQ(pair.server.verdict(kNewConnection), 5u);
+  EXPECT_EQ(pair.server.verdict(kHalfOpenPrefixLimit), 0u);
+}
+
 TEST(HalfOpen, CountsPrefixes) {
   const HalfOpenCounts counts(SipKey{1});
   EXPECT_EQ(counts.place_of(IpAddress::v4(10, 1, 2, 3)), counts.place_of(IpAddress::v4(10, 1, 2, 250)));
