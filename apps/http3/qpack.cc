@@ -17,6 +17,8 @@ namespace {
 // twice its length, and once a length that a peer invents (64 KiB at most, twice that for Huffman).
 constexpr size_t kScratchSize = 512 << 10;
 constexpr size_t kEncodeRoom = 16 << 10;
+constexpr size_t kFlatLengths = 2 * sizeof(uint16_t);
+static_assert(SectionMemo::kRoom <= UINT16_MAX);
 
 // Hands memory out from the front and takes it back all at once, so that decoding never calls malloc and
 // no peer can fragment anything.
@@ -83,22 +85,29 @@ std::string_view view(nghttp3_rcbuf* buffer) {
 
 // Fields in a row, each with its lengths in front. Empty where they are too many to be remembered.
 Bytes write_flat(std::span<const Field> fields, MutableBytes room) {
-  ByteWriter out(room);
+  size_t used = 0;
   for (const Field& field : fields) {
-    out.varint(field.name.size());
-    out.varint(field.value.size());
-    for (const std::string_view text : {field.name, field.value})
-      out.bytes({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+    const size_t size = kFlatLengths + field.name.size() + field.value.size();
+    if (size > room.size() - used) return {};
+    uint8_t* to = room.data() + used;
+    const std::array<uint16_t, 2> lengths{static_cast<uint16_t>(field.name.size()),
+                                          static_cast<uint16_t>(field.value.size())};
+    std::memcpy(to, lengths.data(), kFlatLengths);
+    std::copy(field.name.begin(), field.name.end(), to + kFlatLengths);
+    std::copy(field.value.begin(), field.value.end(), to + kFlatLengths + field.name.size());
+    used += size;
   }
-  return out.ok() ? out.written() : Bytes{};
+  return room.first(used);
 }
 
 // False where they do not fit; those that did are there.
 bool read_flat(Bytes flat, FieldSection& section) {
-  for (ByteReader reader(flat); !reader.empty();) {
-    const size_t name_size = reader.varint(), value_size = reader.varint();
-    const auto* text = reinterpret_cast<const char*>(reader.bytes(name_size + value_size).data());
-    if (!section.append({text, name_size}, {text + name_size, value_size})) return false;
+  while (!flat.empty()) {
+    std::array<uint16_t, 2> lengths;
+    std::memcpy(lengths.data(), flat.data(), kFlatLengths);
+    const auto* text = reinterpret_cast<const char*>(flat.data()) + kFlatLengths;
+    if (!section.append({text, lengths[0]}, {text + lengths[0], lengths[1]})) return false;
+    flat = flat.subspan(kFlatLengths + lengths[0] + lengths[1]);
   }
   return true;
 }

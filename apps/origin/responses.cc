@@ -69,14 +69,31 @@ std::string_view error_text(uint16_t status) {
 
 }  // namespace
 
+// One look at each field: most requests have none of these.
 Conditions Conditions::of(const http3::RequestHead& head) {
-  return {.is_head = head.method == "HEAD",
-          .if_match = head.find("if-match"),
-          .if_none_match = head.find("if-none-match"),
-          .if_modified_since = head.find("if-modified-since"),
-          .if_unmodified_since = head.find("if-unmodified-since"),
-          .if_range = head.find("if-range"),
-          .range = head.find("range")};
+  Conditions found{.is_head = head.method == "HEAD"};
+  for (const http3::Field& field : head.fields->fields()) {
+    std::optional<std::string_view>* place = found.place_of(field.name);
+    if (place && !*place) *place = field.value;
+  }
+  return found;
+}
+
+std::optional<std::string_view>* Conditions::place_of(std::string_view name) {
+  switch (name.size()) {
+    case 5:
+      return name == "range" ? &range : nullptr;
+    case 8:
+      return name == "if-match" ? &if_match : name == "if-range" ? &if_range : nullptr;
+    case 13:
+      return name == "if-none-match" ? &if_none_match : nullptr;
+    case 17:
+      return name == "if-modified-since" ? &if_modified_since : nullptr;
+    case 19:
+      return name == "if-unmodified-since" ? &if_unmodified_since : nullptr;
+    default:
+      return nullptr;
+  }
 }
 
 bool Conditions::keep_in(std::span<char> room) {

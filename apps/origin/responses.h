@@ -26,6 +26,10 @@ struct Conditions {
   static Conditions of(const http3::RequestHead& head);
   // Copies all text into `room`, so that it outlives the request's head; false where it does not fit.
   bool keep_in(std::span<char> room);
+
+ private:
+  // Where the value of a field goes; null for one that decides nothing.
+  std::optional<std::string_view>* place_of(std::string_view name);
 };
 
 // Which answer. `first` and `length` say which bytes of the file are its content (none for HEAD and errors).
