@@ -157,6 +157,8 @@ def handshakes(runner):
             runner.add("handshakes", case, "handshakes of a busy core", "1/s", rates, reference="TLS interface alone",
                        ratios=[a / b for a, b in zip(rates, tls)])
             runner.add("handshakes", case, "handshakes", "1/s", [r["handshakes"]["per_second"] for r in results])
+            runner.add("handshakes", case, "resumed", "share",
+                       [r["quic"]["handshakes_resumed"] / max(r["handshakes"]["done"], 1) for r in results])
             runner.stages("handshakes", case, results, lambda r: r["handshakes"]["done"])
             runner.note_client("handshakes", case, results)
     finally:
