@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <format>
 #include <fstream>
@@ -10,6 +11,7 @@
 
 #include "apps/settings/hex.h"
 #include "apps/settings/port_settings.h"
+#include "engine/recovery/loss_tolerance.h"
 
 namespace viaduct::origin {
 namespace {
@@ -93,6 +95,20 @@ void read_paths(TableReader& transport, quic::EndpointConfig& t) {
   t.disable_active_migration = !allowed;
 }
 
+// A share of packets, like "0.5%".
+void read_loss_tolerance(TableReader& transport, quic::EndpointConfig& t) {
+  transport.parsed("loss_tolerance", [&](const std::string& text) -> std::string {
+    double percent = -1;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, percent, std::chars_format::fixed);
+    const bool is_share = error == std::errc() && std::string_view(rest, end) == "%";
+    if (!is_share || percent < 0 || static_cast<float>(percent / 100) > quic::LossTolerance::kMost)
+      return std::format("a share from \"0%\" to \"{:g}%\"", quic::LossTolerance::kMost * 100);
+    t.loss_tolerance = percent / 100;
+    return {};
+  });
+}
+
 void read_transport(TableReader& transport, Config& config) {
   using enum quic::ControllerKind;
   static constexpr std::string_view kControllers[] = {"new-reno", "cubic", "bbr"};
@@ -114,6 +130,7 @@ void read_transport(TableReader& transport, Config& config) {
   read_paths(transport, t);
   transport.size("receive_slab", t.receive_slab_bytes, 1 << 16, 16 * kGiB);
   if (const auto controller = transport.choice("congestion", kControllers)) t.congestion = kKinds[*controller];
+  read_loss_tolerance(transport, t);
 }
 
 void read_qlog(TableReader& qlog, Config& config) {
@@ -122,7 +139,7 @@ void read_qlog(TableReader& qlog, Config& config) {
   qlog.number("one_in", config.qlog.choice.one_in, 0, 1'000'000'000);
   qlog.parsed("addresses", [&](const std::string& text) -> std::string {
     const auto address = IpAddress::parse(text);
-    if (!address) return "expected an IP address";
+    if (!address) return "an IP address";
     config.qlog.choice.addresses.push_back(*address);
     return {};
   });

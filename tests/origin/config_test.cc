@@ -33,6 +33,7 @@ segment = 65536
 idle_timeout = "3s"
 congestion = "new-reno"
 max_connections = 100
+loss_tolerance = "0.5%"
 )";
 
 std::string errors_of(const std::string& text) {
@@ -102,6 +103,7 @@ TEST(Config, says_what_is_to_be) {
   EXPECT_EQ(config->content.store_bytes, 64u << 20);
   EXPECT_EQ(config->transport.idle_timeout, Duration::seconds(3));
   EXPECT_EQ(config->transport.congestion, quic::ControllerKind::kNewReno);
+  EXPECT_DOUBLE_EQ(config->transport.loss_tolerance, 0.005);
   EXPECT_EQ(config->http.max_connections, 100u);
   EXPECT_EQ(config->transport.max_streams_bidi, config->http.max_requests_per_connection);
 }
@@ -134,6 +136,10 @@ TEST(Config, errors_say_where_and_what_was_expected) {
        "origin.toml:22: transport.idle_timeout: expected a time from \"100ms\" to \"3600s\", not 3"},
       {"congestion = \"new-reno\"", "congestion = \"fast\"",
        "origin.toml:23: transport.congestion: expected one of \"new-reno\", \"cubic\""},
+      {"\"0.5%\"", "\"2.5%\"", "origin.toml:25: transport.loss_tolerance: expected a share from \"0%\" to \"2%\""},
+      {"\"0.5%\"", "\"0.5\"", "origin.toml:25: transport.loss_tolerance: expected a share from"},
+      {"\"0.5%\"", "\"-1%\"", "origin.toml:25: transport.loss_tolerance: expected a share from"},
+      {"\"0.5%\"", "0.5", "origin.toml:25: transport.loss_tolerance: expected a share from"},
       {"[tls]", "[tls", "origin.toml:12: expected TOML: "},
       {"[transport]", "[[port]]\ndriver = \"null\"\naddresses = []\n[transport]", "expected one [[port]]"},
   };
