@@ -209,7 +209,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   bool is_servers(const SocketAddress& address) const;
   TransportError keep_preferred_id();
   void try_preferred_address(Instant now);
-  void try_own_address(const Packet& datagram, Instant now);
+  void try_own_address(const OpenedPacket& packet, Instant now);
   void go_over(Instant now);
   void leave_path(const PathState& path, Instant now);
   void on_candidate_timer(Instant now);

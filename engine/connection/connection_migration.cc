@@ -48,9 +48,13 @@ void Connection::try_preferred_address(Instant now) {
 // Server: the client has come to another address of ours, as we had asked it to. What is more than a probe goes from
 // the old one until the client has answered from there, so that nobody can lead us there in its name (section 9.6.2).
 // meets RFC 9000 9.6.2-2 9.6.2-3 9.6.3-3
-void Connection::try_own_address(const Packet& datagram, Instant now) {
+void Connection::try_own_address(const OpenedPacket& packet, Instant now) {
+  const Packet& datagram = *packet.datagram;
   if (has_candidate_ && is_same(datagram.path, candidate_.path)) return;
-  const auto id = id_for(datagram.path);
+  // Where a NAT has changed the address, what was tried before goes on with its ID (section 9.5).
+  const bool goes_on = datagram.path.local == candidate_.path.local && equal(last_dcid_.bytes(), packet.dcid) &&
+                       remote_ids_.find(candidate_.remote_id);
+  const auto id = goes_on ? std::optional(candidate_.remote_id) : id_for(datagram.path);
   if (!id) return;
   const uint64_t given_up = has_candidate_ ? candidate_.remote_id : *id;
   candidate_ = {.path = datagram.path,
@@ -96,7 +100,9 @@ void Connection::on_candidate_timer(Instant now) {
   if (!has_candidate_) return;
   if (now >= candidate_.give_up_at) {
     has_candidate_ = false;
-    release_id(candidate_.remote_id);
+    // A server keeps its last ID for when the client comes again: on the old path, which may be dead, it cannot ask for
+    // another.
+    if (role_ == Role::kClient || remote_ids_.has_fresh()) release_id(candidate_.remote_id);
     shard_.stats.path_validations_failed.add();
   } else if (now >= candidate_.retry_at) {
     candidate_.retry_at = Instant::never();

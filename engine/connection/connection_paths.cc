@@ -39,7 +39,7 @@ void Connection::follow_peer(const OpenedPacket& packet, Instant now) {
 // meets RFC 9000 9-3 9-4 9.3-1
 bool Connection::migrate(const OpenedPacket& packet, Instant now) {
   const Path& path = packet.datagram->path;
-  if (path.local != active_.path.local) return try_own_address(*packet.datagram, now), true;
+  if (path.local != active_.path.local) return try_own_address(packet, now), true;
   const PathState left = active_;
   if (has_fallback_ && is_same(path, fallback_.path)) {
     active_ = fallback_;

@@ -49,6 +49,18 @@ TEST(Rebinding, UnderLossCostsNoMoreThanItsProbes) {
   }
 }
 
+// The server's answers to the first address are lost, and it has one ID for all addresses of the client's there.
+TEST(Rebinding, DuringTheMoveToThePreferredAddress) {
+  for (int64_t ms = 0; ms <= 60; ++ms) {
+    ScenarioConfig config = transfer_with({{after_ms(ms)}}, {.download = kMega});
+    config.server_endpoint.preferred_v4 = {kServerIp, 8'443};
+    config.server_endpoint.active_connection_ids = 2;
+    Scenario scenario(config);
+    scenario.expect_success(Duration::seconds(60));
+    EXPECT_LE(scenario.completion().ms(), 6'000) << ms;
+  }
+}
+
 TEST(Rebinding, DuringAnUpload) {
   Scenario scenario(transfer_with({{after_ms(500)}, {after_ms(1'500), true}}, {.upload = 3 * kMega}));
   scenario.expect_success(Duration::seconds(60));

@@ -177,6 +177,8 @@ void Scenario::expect_success(Duration limit) {
                   << (connection.closed ? "closed" : "not closed") << " at "
                   << (connection.closed_at - Simulation::kStart).ms() << " ms with " << connection.error;
   }
+  // Who is done says so; who is not must not give up in silence.
+  EXPECT_EQ(client_->endpoint().stats().idle_timeouts, 0u) << client_->counters() << server_->counters();
   EXPECT_TRUE(complete) << (ended ? "ended at " : "not ended at ") << simulation_.elapsed().ms() << " ms; "
                         << summary(*this) << client_->counters() << server_->counters();
 }

@@ -96,6 +96,34 @@ TransferOptions draw_options(Draw& draw) {
   return options;
 }
 
+// What a handshake may be beside the plain one.
+void draw_handshake(Draw& draw, ScenarioConfig& config) {
+  using quic::kVersion1, quic::kVersion2;
+  quic::EndpointConfig &client = config.client_endpoint, &server = config.server_endpoint;
+  if (draw.one_in(4)) server.retry = quic::RetryPolicy::kAlways;
+  server.retry_token_life = server.handshake_timeout;
+  if (draw.one_in(3)) client.versions = {kVersion2, kVersion1};
+  if (draw.one_in(4)) server.preferred_version = draw.one_in(2) ? kVersion1 : kVersion2;
+  // A Version Negotiation packet has no protection: one that was changed may end a connection (RFC 9368 section 4).
+  if (config.to_client.corruption == 0 && draw.one_in(6)) server.versions = {draw.one_in(2) ? kVersion1 : kVersion2};
+  client.scramble_initials = draw.one_in(3);
+  if (draw.one_in(4)) server.loss_tolerance = client.loss_tolerance = 0.02 * draw.fraction();
+}
+
+// A client that moves, because its server prefers another address or it wants to itself.
+void draw_moves(Draw& draw, ScenarioConfig& config) {
+  if (!config.rebindings.empty()) return;
+  if (draw.one_in(5)) config.server_endpoint.preferred_v4 = {config.server_ip, 8'443};
+  if (!draw.one_in(3)) return;
+  Duration after;
+  for (uint64_t i = draw.between(1, 6); i > 0; --i) {
+    after += draw.milliseconds(0, 2'000);
+    IpAddress ip = config.client_ip;
+    if (draw.one_in(2)) ip.bytes.back() = static_cast<uint8_t>(ip.bytes.back() + i);
+    config.moves.push_back({after, {ip, static_cast<uint16_t>(draw.between(20'000, 30'000))}});
+  }
+}
+
 }  // namespace
 
 ScenarioConfig draw_scenario(uint64_t seed, bool real_tls) {
@@ -141,6 +169,8 @@ ScenarioConfig draw_scenario(uint64_t seed, bool real_tls) {
   for (quic::EndpointConfig* endpoint : {&config.client_endpoint, &config.server_endpoint}) {
     if (draw.one_in(4)) endpoint->key_update_after = draw.magnitude(10, 2'000);
   }
+  draw_handshake(draw, config);
+  draw_moves(draw, config);
   return config;
 }
 
