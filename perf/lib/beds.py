@@ -46,6 +46,7 @@ class Binaries:
 ORIGIN = """workers = 1
 idle = "poll"
 pin = "never"
+drain_limit = "5s"
 [eal]
 file_prefix = "{prefix}"
 [[port]]

@@ -73,7 +73,10 @@ def end_process(process, patience=10.0):
         try:
             process.wait(patience)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:  # it leads no group
+                process.kill()
     return process.wait()
 
 
