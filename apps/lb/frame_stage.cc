@@ -1,5 +1,6 @@
 #include "apps/lb/frame_stage.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -188,14 +189,15 @@ void parse_frames(Burst& burst, const RoutingSnapshot& snapshot, const FrameFact
   // With tags no frame is a usual one: there is no word that it could begin with.
   const uint64_t own = facts.vlan == 0 ? word_of(facts.mac) : ~kAddress;
   datagrams.clear();
+  // Whole columns at once take fewer stores than what is there of them one by one.
+  std::ranges::fill(burst.kind, FrameKind::kLink);
+  std::ranges::fill(burst.verdict, Verdict::kNone);
+  std::ranges::fill(burst.slot, kNoSlot);
+  std::ranges::fill(burst.step, RoutingStep::kNone);
+  std::ranges::fill(burst.service, ServiceTable::kNone);
   for (unsigned i = 0; i < burst.count; ++i) {
     if (i + kPacketAhead < burst.count) __builtin_prefetch(burst.packet[i + kPacketAhead]);
     if (i + kFrameAhead < burst.count) __builtin_prefetch(burst.packet[i + kFrameAhead]->data());
-    burst.kind[i] = FrameKind::kLink;
-    burst.verdict[i] = Verdict::kNone;
-    burst.slot[i] = kNoSlot;
-    burst.step[i] = RoutingStep::kNone;
-    burst.service[i] = ServiceTable::kNone;
     if (read_usual(burst, i, own)) [[likely]] {
       take_udp(burst, i, snapshot, facts);
     } else {

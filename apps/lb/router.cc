@@ -64,7 +64,6 @@ void Router::run_stages(const RoutingSnapshot& snapshot, Instant now) {
   enter_stage(meter_, Stage::kBuild);
   if (briefs_of_ != next_hops_.version()) write_briefs(snapshot);
   if (snapshot.needs_hashes()) hash_routed(now);
-  fetch_backends(snapshot);
   forward_datagrams(snapshot, now);
   if (datagrams_.size < burst_.count) route_others(snapshot, now);
 }

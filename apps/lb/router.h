@@ -139,7 +139,7 @@ class Router {
 
   void write_briefs(const RoutingSnapshot& snapshot);
   void hash_routed(Instant now);
-  void fetch_backends(const RoutingSnapshot& snapshot) const;
+  void fetch_backend(const RoutingSnapshot& snapshot, unsigned i) const;
   void fetch_frame(const RoutingSnapshot& snapshot, unsigned i) const;
   void forward_datagrams(const RoutingSnapshot& snapshot, Instant now);
   void forward_directly(unsigned i, Brief brief, const net::MacAddress& own);

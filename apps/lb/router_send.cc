@@ -1,4 +1,5 @@
 // The router's last stage: sending to a backend, and what is not a datagram for a service.
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -95,20 +96,16 @@ void Router::hash_routed(Instant now) {
   for (const uint8_t i : translated) session_[i] = nat_.expect(burst_.hash[i], burst_.slot[i], now);
 }
 
-// What forwarding reads and counts of each backend comes closer while others are worked on.
-void Router::fetch_backends(const RoutingSnapshot& snapshot) const {
-  for (const uint8_t i : datagrams_) {
-    const uint16_t slot = burst_.slot[i];
-    if (slot == kNoSlot) continue;  // has ended
-    __builtin_prefetch(&backend_counters_.data()[slot], 1);
-    if (!(briefs_.data()[slot] & kIsDirect)) __builtin_prefetch(&snapshot.backend(slot));
-  }
+// What forwarding reads and counts of a backend comes closer while others are worked on.
+void Router::fetch_backend(const RoutingSnapshot& snapshot, unsigned i) const {
+  const uint16_t slot = burst_.slot[i];
+  if (slot == kNoSlot) return;  // has ended
+  __builtin_prefetch(&backend_counters_.data()[slot], 1);
+  if (!(briefs_.data()[slot] & kIsDirect)) __builtin_prefetch(&snapshot.backend(slot));
 }
 
-// The same for the frame itself, and for what a tunnel copies and where.
+// The same for what a tunnel copies, and where.
 void Router::fetch_frame(const RoutingSnapshot& snapshot, unsigned i) const {
-  __builtin_prefetch(burst_.packet[i], 1);
-  __builtin_prefetch(burst_.ip[i], 1);
   const uint16_t slot = burst_.slot[i];
   if (slot == kNoSlot || !(briefs_.data()[slot] & kIsTunnel)) return;
   __builtin_prefetch(snapshot.backend(slot).headers.end() - 1);
@@ -116,11 +113,13 @@ void Router::fetch_frame(const RoutingSnapshot& snapshot, unsigned i) const {
 }
 
 void Router::forward_datagrams(const RoutingSnapshot& snapshot, Instant now) {
-  constexpr unsigned kAhead = 3;
+  constexpr unsigned kFrameAhead = 3, kBackendAhead = 8;
+  for (unsigned n = 0; n < std::min(kBackendAhead, datagrams_.size); ++n) fetch_backend(snapshot, datagrams_.at[n]);
   const uint16_t mtu = snapshot.link().mtu;
   const net::MacAddress own = snapshot.link().mac;
   for (unsigned n = 0; n < datagrams_.size; ++n) {
-    if (n + kAhead < datagrams_.size) fetch_frame(snapshot, datagrams_.at[n + kAhead]);
+    if (n + kBackendAhead < datagrams_.size) fetch_backend(snapshot, datagrams_.at[n + kBackendAhead]);
+    if (n + kFrameAhead < datagrams_.size) fetch_frame(snapshot, datagrams_.at[n + kFrameAhead]);
     const unsigned i = datagrams_.at[n];
     if (burst_.kind[i] == FrameKind::kEnded) continue;
     if (remember_routable_ && burst_.step[i] == RoutingStep::kId) [[unlikely]]
