@@ -1,14 +1,19 @@
 // An endpoint, and a peer whose packets carry what the fuzzer wrote, under valid protection.
 //
-// Byte 0: bit 0, the client is the attacker; bits 1 and 2, in which packets: Initial, Handshake, 1-RTT, or any datagram
-// without protection. Then pieces, each a byte of length (in units of four) and the frames of one packet.
+// Byte 0: bit 0, the client is the attacker; bits 1 and 2, in which packets: Initial, Handshake, 0-RTT and 1-RTT, or
+// any datagram without protection; bit 3, the server asks for the client's address with a Retry; bit 4, the client
+// moves to another port before each piece; bit 5, a translator gives it another; bits 6 and 7, if both are set, the
+// client has met the server before and begins with 0-RTT. Then pieces, each a byte of length (in units of four) and the
+// frames of one packet.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "tests/engine/endpoint/two_endpoints.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/simulation/real_tls.h"
 
 namespace viaduct::fuzz {
 namespace {
@@ -19,13 +24,29 @@ using quic::test::PairOptions;
 using quic::test::Side;
 using quic::test::TwoEndpoints;
 
-enum class Phase : uint8_t { kInitial, kHandshake, kOneRtt, kRaw };
+enum class Phase : uint8_t { kInitial, kHandshake, kApplication, kRaw };
+
+struct Plan {
+  explicit Plan(uint8_t first)
+      : by_client((first & 1) != 0),
+        phase(static_cast<Phase>(first >> 1 & 3)),
+        retry((first & 8) != 0),
+        moves((first & 16) != 0),
+        is_translated((first & 32) != 0),
+        early(first >> 6 == 3) {}
+  bool by_client;
+  Phase phase;
+  bool retry, moves, is_translated, early;
+};
 
 constexpr unsigned kMaxPieces = 12;
 // By then every timer that a peer can stretch has come.
 constexpr Duration kEnd = Duration::seconds(3'600);
 
-EndpointConfig tiny() {
+// A translator's ports follow those of the client by so much for each change.
+constexpr uint16_t kPortStep = 1'000;
+
+EndpointConfig tiny(const Plan& plan) {
   EndpointConfig config;
   config.max_connections = 2;
   config.max_half_open = 2;
@@ -42,23 +63,43 @@ EndpointConfig tiny() {
   config.max_datagrams_of_connection = 8;
   config.event_slots = 256;
   config.command_slots = 256;
+  if (plan.retry) config.retry = RetryPolicy::kAlways;
   return config;
 }
 
+// OpenSSL's TLS, new for each input, so that none depends on what came before it.
+struct RealTls {
+  explicit RealTls(const Plan& plan) {
+    if (!plan.early) return;
+    sim::seed_openssl(1);
+    client = sim::make_real_tls_client({.early_data = true});
+    server = sim::make_real_tls_server({.early_data = true, .early_data_context = "as ever"});
+  }
+  std::unique_ptr<crypto::TlsContext> client, server;
+};
+
 class Attack {
  public:
-  Attack(Bytes input, bool by_client, Phase phase)
+  Attack(Bytes input, const Plan& plan)
       : input_(input),
-        phase_(phase),
-        pair_(PairOptions{.client = tiny(), .server = tiny()}),
-        attacker_(by_client ? pair_.client : pair_.server),
-        victim_(by_client ? pair_.server : pair_.client) {}
+        plan_(plan),
+        tls_(plan),
+        pair_(PairOptions{.client = tiny(plan),
+                          .server = tiny(plan),
+                          .real_server = tls_.server.get(),
+                          .real_client = tls_.client.get()}),
+        attacker_(plan.by_client ? pair_.client : pair_.server),
+        victim_(plan.by_client ? pair_.server : pair_.client) {}
 
   void run() {
-    if (phase_ != Phase::kRaw) {
+    if (plan_.early) meet();
+    if (plan_.is_translated)
+      pair_.filter = [this](bool to_server, Datagram& datagram) { return translate(to_server, datagram); };
+    if (plan_.phase != Phase::kRaw) {
       attacker_.set_tamper([this](MutableBytes header, MutableBytes payload) { spoil(header[0], payload); });
     }
-    pair_.connect();
+    const ConnectionHandle connection = pair_.connect();
+    if (plan_.early) pair_.client.write(connection, 0, std::vector<uint8_t>(2'000, 3), false);
     pair_.run_until([this] { return is_open() || is_closed(); }, Duration::seconds(12));
     if (is_open()) {
       // Something that is under way while the rest comes.
@@ -73,9 +114,11 @@ class Attack {
   bool is_closed() const { return victim_.saw(EventType::kClosed) || attacker_.saw(EventType::kClosed); }
 
   bool is_in_phase(uint8_t first_octet) const {
-    if ((first_octet & 0x80) == 0) return phase_ == Phase::kOneRtt;
-    const unsigned type = first_octet >> 4 & 3;
-    return type == 0 ? phase_ == Phase::kInitial : type == 2 && phase_ == Phase::kHandshake;
+    if ((first_octet & 0x80) == 0) return plan_.phase == Phase::kApplication;
+    const PacketType type = packet_type(kVersion1, first_octet >> 4 & 3);
+    if (type == PacketType::kZeroRtt) return plan_.phase == Phase::kApplication;
+    return type == PacketType::kInitial ? plan_.phase == Phase::kInitial
+                                        : type == PacketType::kHandshake && plan_.phase == Phase::kHandshake;
   }
 
   Bytes next_piece(size_t room) {
@@ -91,8 +134,36 @@ class Attack {
     std::fill(payload.begin() + static_cast<ptrdiff_t>(piece.size()), payload.end(), uint8_t{0});
   }
 
+  // A connection as others are, for its ticket.
+  void meet() {
+    const ConnectionHandle handle = pair_.connect_and_open();
+    pair_.run_for(Duration::milliseconds(200));
+    pair_.client.command({.type = CommandType::kClose, .connection = handle});
+    pair_.run_for(Duration::seconds(1));
+    for (Side* side : {&pair_.client, &pair_.server}) {
+      side->events.clear();
+      side->opened.clear();
+    }
+  }
+
+  bool translate(bool to_server, Datagram& datagram) const {
+    uint16_t& port = to_server ? datagram.path.remote.port : datagram.path.local.port;
+    port = static_cast<uint16_t>(to_server ? port + translation_ : port - translation_);
+    const uint16_t base = quic::test::kClientPath.local.port;
+    return to_server || (port >= base && port < base + kPortStep);
+  }
+
+  void change_address(unsigned i) {
+    if (plan_.is_translated) translation_ = static_cast<uint16_t>(kPortStep * i);
+    if (!plan_.moves || !is_open()) return;
+    SocketAddress local = quic::test::kClientPath.local;
+    local.port = static_cast<uint16_t>(local.port + i);
+    pair_.client.endpoint().move(pair_.client.opened[0], local, pair_.now);
+  }
+
   void say_more(unsigned i) {
-    if (phase_ == Phase::kRaw) {
+    change_address(i);
+    if (plan_.phase == Phase::kRaw) {
       const Bytes piece = next_piece(1'200);
       Datagram datagram{.path = kPath, .bytes = {piece.begin(), piece.end()}};
       if (&victim_ == &pair_.client) std::swap(datagram.path.local, datagram.path.remote);
@@ -133,11 +204,13 @@ class Attack {
   static constexpr Path kPath{quic::test::kClientPath.remote, quic::test::kClientPath.local};
 
   ByteReader input_;
-  const Phase phase_;
+  const Plan plan_;
+  RealTls tls_;
   TwoEndpoints pair_;
   Side& attacker_;
   Side& victim_;
   size_t consumed_ = 0;  // of the victim's events
+  uint16_t translation_ = 0;
 };
 
 }  // namespace
@@ -152,6 +225,6 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace viaduct::fuzz;
   if (size == 0) return 0;
-  Attack({data + 1, size - 1}, (data[0] & 1) != 0, static_cast<Phase>(data[0] >> 1 & 3)).run();
+  Attack({data + 1, size - 1}, Plan(data[0])).run();
   return 0;
 }
