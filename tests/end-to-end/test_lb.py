@@ -26,6 +26,7 @@ class FarmTest(unittest.TestCase):
     """Balancers and origins of a class; `forwarding` of the servers, in their order."""
 
     balancers = 1
+    workers = 1  # of each balancer
     forwarding = ["direct", "direct"]
     pool = ""
 
@@ -44,7 +45,8 @@ class FarmTest(unittest.TestCase):
         backends = [backend(index, forwarding) for index, forwarding in enumerate(cls.forwarding)]
         cls.lbs = []
         for index in range(cls.balancers):
-            cls.lbs.append(Balancer(LB, cls.farm, index, cls.folder, backends, pool=cls.pool))
+            cls.lbs.append(Balancer(LB, cls.farm, index, cls.folder, backends, pool=cls.pool,
+                                    workers=cls.workers))
             cls.addClassCleanup(cls.check_exit, cls.lbs[-1])
         for balancer in cls.lbs:
             balancer.wait_ready()
@@ -121,7 +123,10 @@ class Forwarding(FarmTest):
 
 
 class Changes(FarmTest):
+    """The kernel spreads flows over the two queues of each balancer: a client that moves may come to another worker."""
+
     balancers = 2
+    workers = 2
 
     def test_the_client_moves_to_another_address_and_port(self):
         before = self.packets()
