@@ -17,7 +17,7 @@ namespace {
 // The source ID of a Retry: unroutable, so that the packets that come back to it go by their addresses (QUIC-LB
 // section 3.1), and as long as the draft of Retry offload asks.
 constexpr size_t kRetryIdSize = 12;
-constexpr uint8_t kHopLimit = 64;
+constexpr uint8_t kAnswerHopLimit = 64;
 constexpr size_t kMostRetry = 512;
 
 }  // namespace
@@ -62,10 +62,10 @@ std::optional<InnerPacket> RetryGate::answer(Packet& packet, const InnerPacket& 
   const uint16_t header = answer.is_v6 ? net::kIpv6Header : net::kIpv4Header;
   if (answer.is_v6) {
     net::store_u16(answer.ip, 0x6000);
-    answer.ip[7] = kHopLimit;
+    answer.ip[7] = kAnswerHopLimit;
   } else {
     answer.ip[1] = 0;
-    answer.ip[8] = kHopLimit;
+    answer.ip[8] = kAnswerHopLimit;
     net::store_u16(answer.ip + 10, 0);
     net::store_checksum(answer.ip + 10, net::checksum_finish(net::checksum_add(0, {answer.ip, net::kIpv4Header})));
   }

@@ -13,7 +13,7 @@ namespace {
 using net::store_u16;
 
 constexpr uint8_t kProtocolIpv4 = 4, kProtocolIpv6 = 41;
-constexpr uint8_t kHopLimit = 64;
+constexpr uint8_t kTunnelHopLimit = 64;
 constexpr size_t kGueHeader = 4;
 // Source ports of GUE that routers and NICs spread by: the dynamic range (RFC 6335 section 6).
 constexpr uint16_t kFirstSourcePort = 0xc000;
@@ -42,7 +42,7 @@ void append_ipv4(Backend& backend, const LinkFacts& link, uint8_t protocol, cons
   const size_t length = net::kIpv4Header + (backend.mcphint ? flowsteer::kMcphint4 : 0);
   p[0] = static_cast<uint8_t>(0x40 | length / 4);
   store_u16(p + 6, 0x4000);  // don't fragment
-  p[8] = kHopLimit;
+  p[8] = kTunnelHopLimit;
   p[9] = protocol;
   std::memcpy(p + 12, link.source4->v4_bytes(), 4);
   std::memcpy(p + 16, backend.address.ip.v4_bytes(), 4);
@@ -59,7 +59,7 @@ void append_ipv6(Backend& backend, const LinkFacts& link, uint8_t protocol, cons
   uint8_t* p = end_of(backend);
   p[0] = 0x60;
   p[6] = backend.mcphint ? mcphint6_header(mcphint) : protocol;
-  p[7] = kHopLimit;
+  p[7] = kTunnelHopLimit;
   std::memcpy(p + 8, link.source6->bytes.data(), 16);
   std::memcpy(p + 24, backend.address.ip.bytes.data(), 16);
   backend.protocol_at = static_cast<uint8_t>(backend.headers_length + 6);

@@ -23,7 +23,7 @@ struct Options : settings::StartOptions {
   CaptureOptions capture;
 };
 
-int fail(const std::string& what) {
+int fail_start(const std::string& what) {
   std::cerr << "viaduct-origin: " << what << '\n';
   return 1;
 }
@@ -52,13 +52,13 @@ std::string check_files(const Config& config, bool may_make_certificate) {
 int serve(const Config& config) {
   settings::block_signals();
   if (const std::string problem = settings::start_log(config.log_level, config.log_file); !problem.empty())
-    return fail(problem);
+    return fail_start(problem);
   net::EalConfig eal_config = config.eal;
   eal_config.control_cpus = plan_workers(config).control_cpus;
   auto eal = settings::start_eal(eal_config, config.device);
-  if (!eal) return fail(eal.error());
+  if (!eal) return fail_start(eal.error());
   auto program = Program::start(config);
-  if (!program) return fail(program.error());
+  if (!program) return fail_start(program.error());
   if (const std::string problem = publish_telemetry(**program); !problem.empty()) log_warning("telemetry", problem);
   std::cout << "serving on " << (*program)->serving_on() << std::endl;
   (*program)->run();
@@ -84,13 +84,13 @@ int run(const Options& options) {
     return 0;
   }
   if (const std::string problem = check_files(*config, !options.self_signed_name.empty()); !problem.empty())
-    return fail(std::format("{}: {}", options.config_file, problem));
+    return fail_start(std::format("{}: {}", options.config_file, problem));
   if (options.check) {
     std::cout << options.config_file << ": fine\n";
     return 0;
   }
   if (const std::string problem = ensure_certificate(*config, options.self_signed_name); !problem.empty())
-    return fail(problem);
+    return fail_start(problem);
   return serve(*config);
 }
 
