@@ -1,5 +1,4 @@
 // AES_encrypt() and its kin are the one interface of OpenSSL whose keys are immutable while in use.
-#define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto-offload/cid_cipher.h"
 
 #include <openssl/aes.h>
@@ -8,6 +7,8 @@
 #include <array>
 
 #include "crypto-offload/aes_ni.h"
+
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 namespace viaduct::crypto {
 

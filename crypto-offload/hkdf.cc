@@ -1,10 +1,11 @@
 // The low-level hashes: their state is a value that can be copied, which EVP's is only by way of the heap.
-#define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto-offload/hkdf.h"
 
 #include <openssl/crypto.h>
 
 #include <algorithm>
+
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 namespace viaduct::crypto {
 namespace {
