@@ -97,6 +97,7 @@ bool OriginHandler::step(Instant now) {
     endpoint_.step(now);
   }
   site_.flush();
+  tell_progress();
   connections_.store(server_.connections(), std::memory_order_relaxed);
   return worked;
 }
@@ -106,11 +107,17 @@ void OriginHandler::follow_phase(Instant now) {
   const Phase phase = shared_.phase.load(std::memory_order_acquire);
   if (phase == Phase::kServe) return;
   server_.shut_down(now);
-  drained_.store(server_.connections() == 0, std::memory_order_release);
   if (phase != Phase::kClose) return;
   if (!is_closing_) endpoint_.shut_down(now);
   is_closing_ = true;
-  empty_.store(server_.connections() == 0 && endpoint_.is_empty(), std::memory_order_release);
+}
+
+// At the end of a round, of all that it did: the worker may sleep after the one in which a timer ended the last
+// connection, and nothing would wake it.
+void OriginHandler::tell_progress() {
+  if (!server_.is_shutting_down()) return;
+  drained_.store(server_.connections() == 0, std::memory_order_release);
+  empty_.store(is_closing_ && server_.connections() == 0 && endpoint_.is_empty(), std::memory_order_release);
 }
 
 // Connections keep the IDs that they have; the balancer reads those for as long as it is told to.

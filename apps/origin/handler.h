@@ -83,6 +83,7 @@ class OriginHandler {
                 std::unique_ptr<crypto::TlsContext> tls, std::unique_ptr<crypto::PacketProtector> protector,
                 StageMeter& meter);
   void follow_phase(Instant now);
+  void tell_progress();
   void take_path_mtu(Instant now);
   void follow_identity();
 
