@@ -3,21 +3,12 @@
 #include <cstring>
 
 #include "base/scaled.h"
+#include "base/siphash.h"
 
 namespace viaduct::http3 {
 namespace {
 
-uint64_t hash_of(Bytes text) {
-  uint64_t hash = text.size();
-  size_t at = 0;
-  for (uint64_t word; text.size() - at >= sizeof word; at += sizeof word) {
-    std::memcpy(&word, text.data() + at, sizeof word);
-    hash = mixed(hash, word);
-  }
-  uint64_t last = 0;
-  if (at < text.size()) std::memcpy(&last, text.data() + at, text.size() - at);
-  return mixed(hash, last);
-}
+uint64_t hash_of(Bytes text) { return siphash(SipKey{}, text); }
 
 }  // namespace
 

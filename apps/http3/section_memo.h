@@ -14,8 +14,9 @@ namespace viaduct::http3 {
 // depends on these bytes alone, as a section does that refers to no dynamic table. One thread.
 //
 // A place keeps what was asked for again since another text wanted it: texts that come once do not drive out those that
-// come often. Whoever knows the hash can make us forget, and no more. That a text was here before can be measured only
-// by who sends all of it, so nothing is learned about parts of what others sent (RFC 9204 section 7.1).
+// come often. The hash has no secret: whoever makes texts that meet in a place can make us forget, and no more. That a
+// text was here before can be measured only by who sends all of it, so nothing is learned about parts of what others
+// sent (RFC 9204 section 7.1).
 class SectionMemo {
  public:
   static constexpr size_t kPlaces = 256;

@@ -49,9 +49,10 @@ int report(const Config& config, const Results& results) {
   if (config.json_file != "-") std::cout << results.text(config);
   if (results.is_good(config)) return 0;
   const Totals& seen = results.measured;
-  return fail(std::format("{} requests and {} handshakes failed, {} connections were lost; {}", seen.requests_failed,
+  if (seen.requests_failed + seen.handshakes_failed + seen.connections_lost == 0) return fail("nothing was done");
+  return fail(std::format("{} requests and {} handshakes failed, {} connections were lost{}", seen.requests_failed,
                           seen.handshakes_failed, seen.connections_lost,
-                          results.last_problem.empty() ? "nothing was done" : "the last: " + results.last_problem));
+                          results.last_problem.empty() ? "" : "; the last: " + results.last_problem));
 }
 
 bool write_json(const Config& config, const Results& results) {
