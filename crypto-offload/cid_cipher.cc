@@ -62,16 +62,19 @@ BlockCipher::BlockCipher(BlockCipher&&) noexcept = default;
 BlockCipher& BlockCipher::operator=(BlockCipher&&) noexcept = default;
 
 void BlockCipher::encrypt(std::span<const uint8_t* const> blocks, Block* out) const {
+  if (blocks.empty()) return;
   if (!keys_->portable) return aes_ni::encrypt(keys_->encrypt, blocks.data(), out->data(), blocks.size());
   for (const uint8_t* block : blocks) AES_encrypt(block, (out++)->data(), &keys_->portable_encrypt);
 }
 
 void BlockCipher::decrypt(std::span<const uint8_t* const> blocks, Block* out) const {
+  if (blocks.empty()) return;
   if (!keys_->portable) return aes_ni::decrypt(keys_->decrypt, blocks.data(), out->data(), blocks.size());
   for (const uint8_t* block : blocks) AES_decrypt(block, (out++)->data(), &keys_->portable_decrypt);
 }
 
 void BlockCipher::unmix(std::span<const uint8_t* const> blocks, size_t size, bool all_passes, Halves* out) const {
+  if (blocks.empty()) return;
   const aes_ni::HalvesLayout& layout = kLayouts[size];
   if (!keys_->portable)
     return aes_ni::unmix(keys_->encrypt, layout, blocks.data(), out->left.data(), blocks.size(), all_passes);
