@@ -6,10 +6,11 @@
 #include <algorithm>
 
 #include "crypto-offload/aes_ni.h"
-#include "crypto-offload/chacha_masks.h"
+#include "crypto-offload/header_masks.h"
 #include "crypto-offload/nonce.h"
 #include "crypto-offload/openssl_protector.h"
 #include "crypto-offload/schedule_cache.h"
+#include "crypto-offload/vaes_gcm.h"
 
 namespace viaduct::crypto {
 namespace {
@@ -36,13 +37,14 @@ struct GcmFunctions {
   aes_gcm_pre_t expand;
 };
 
-// A worker's expanded keys.
-struct Schedules {
-  explicit Schedules(size_t capacity) : packet(capacity), header(capacity) {}
+using Schedules = ScheduleCache<gcm_key_data>;
 
-  ScheduleCache<gcm_key_data> packet;
-  ScheduleCache<aes_ni::Schedule> header;
-};
+// What our kernel reads of an expanded key, whether ipsec-mb's code for VAES made it or ours.
+static_assert(sizeof(vaes_gcm::Schedule) <= sizeof(gcm_key_data));
+vaes_gcm::Schedule& as_ours(gcm_key_data& expanded) { return reinterpret_cast<vaes_gcm::Schedule&>(expanded); }
+const vaes_gcm::Schedule& as_ours(const gcm_key_data& expanded) {
+  return reinterpret_cast<const vaes_gcm::Schedule&>(expanded);
+}
 
 // Small, because a connection has several and most connections are idle.
 class IpsecMbPacketKey final : public PacketKey {
@@ -53,7 +55,7 @@ class IpsecMbPacketKey final : public PacketKey {
   }
   ~IpsecMbPacketKey() override {
     OPENSSL_cleanse(iv.data(), iv.size());
-    schedules_.packet.drop(key);
+    schedules_.drop(key);
   }
 
   Nonce iv;
@@ -70,46 +72,6 @@ class ReferenceKey final : public PacketKey {
   std::unique_ptr<PacketKey> key;
 };
 
-class IpsecMbHeaderKey final : public HeaderKey {
- public:
-  IpsecMbHeaderKey(const RawKeys& keys, Schedules& schedules) : schedules_(schedules) {
-    aead = keys.aead;
-    key.raw = keys.header_key;
-  }
-  ~IpsecMbHeaderKey() override { schedules_.header.drop(key); }
-
-  bool is_expanded() const { return key.slot != CachedKey::kNowhere; }
-  const aes_ni::Schedule& schedule() const {
-    return schedules_.header.get(
-        key, [&](aes_ni::Schedule& out) { aes_ni::expand(Bytes(key.raw).first(key_size(aead)), out); });
-  }
-
-  mutable CachedKey key;
-
- private:
-  Schedules& schedules_;
-};
-
-// Lanes of one cipher that wait until there are enough of them, or no more come.
-template <class Lane, size_t kLanes, void (*kRun)(const Lane*, size_t)>
-class Lanes {
- public:
-  void add(const Lane& lane) {
-    lanes_[count_] = lane;
-    if (++count_ == kLanes) flush();
-  }
-  void flush() {
-    if (count_ > 0) kRun(lanes_, count_);
-    count_ = 0;
-  }
-
- private:
-  size_t count_ = 0;
-  Lane lanes_[kLanes];
-};
-using AesLanes = Lanes<aes_ni::Lane, aes_ni::kLanes, aes_ni::encrypt_to_masks>;
-using ChaChaLanes = Lanes<chacha::Lane, chacha::kLanes, chacha::masks>;
-
 struct ManagerFree {
   void operator()(IMB_MGR* manager) const { free_mb_mgr(manager); }
 };
@@ -117,10 +79,12 @@ using Manager = std::unique_ptr<IMB_MGR, ManagerFree>;
 
 class IpsecMbProtector final : public PacketProtector {
  public:
-  IpsecMbProtector(Manager manager, std::string_view name, const ProtectorOptions& options)
+  IpsecMbProtector(Manager manager, std::string name, const ProtectorOptions& options, const GcmChoice& choice)
       : manager_(std::move(manager)),
-        name_(name),
+        name_(std::move(name)),
+        choice_(choice),
         schedules_(options.schedules),
+        header_masks_(options.schedules),
         gather_limit_((manager_->features & IMB_FEATURE_VAES) != 0 ? kGatherLimitVaes : kGatherLimit),
         gcm_128_{manager_->gcm128_enc,        manager_->gcm128_dec,          manager_->gcm128_init,
                  manager_->gcm128_enc_update, manager_->gcm128_enc_finalize, manager_->gcm128_pre},
@@ -137,9 +101,7 @@ class IpsecMbProtector final : public PacketProtector {
     return std::make_unique<IpsecMbPacketKey>(keys, schedules_);
   }
 
-  std::unique_ptr<HeaderKey> make_header_key(const RawKeys& keys) override {
-    return std::make_unique<IpsecMbHeaderKey>(keys, schedules_);
-  }
+  std::unique_ptr<HeaderKey> make_header_key(const RawKeys& keys) override { return header_masks_.make_key(keys); }
 
   void seal(std::span<SealJob> jobs) override {
     for (size_t i = 0; i < jobs.size(); ++i) {
@@ -174,53 +136,12 @@ class IpsecMbProtector final : public PacketProtector {
     }
   }
 
-  void header_masks(std::span<MaskJob> jobs) override {
-    while (jobs.size() >= aes_ni::kLanes && mask_all_lanes(jobs.first<aes_ni::kLanes>())) {
-      jobs = jobs.subspan(aes_ni::kLanes);
-    }
-    mask_mixed(jobs);
-  }
+  void header_masks(std::span<MaskJob> jobs) override { header_masks_.run(jobs); }
 
-  ScheduleUse schedule_use() const override { return schedules_.packet.use(); }
-  ScheduleUse header_schedule_use() const override { return schedules_.header.use(); }
+  ScheduleUse schedule_use() const override { return schedules_.use(); }
+  ScheduleUse header_schedule_use() const override { return header_masks_.use(); }
 
  private:
-  // What bursts nearly always are: as many keys of one AES as there are lanes, all of them expanded. False for others.
-  bool mask_all_lanes(std::span<MaskJob, aes_ni::kLanes> jobs) {
-    const Aead aead = jobs.front().key->aead;
-    if (aead == Aead::kChaCha20Poly1305) return false;
-    aes_ni::Lane lanes[aes_ni::kLanes];
-    aes_ni::Lane* lane = lanes;
-    for (MaskJob& job : jobs) {
-      const auto& key = *static_cast<const IpsecMbHeaderKey*>(job.key);
-      if (key.aead != aead || !key.is_expanded()) return false;
-      *lane++ = {&schedules_.header.get(key.key), job.sample, job.mask.data()};
-    }
-    aes_ni::encrypt_to_masks(lanes, aes_ni::kLanes);
-    return true;
-  }
-
-  void mask_mixed(std::span<MaskJob> jobs) {
-    AesLanes aes_128;
-    AesLanes aes_256;
-    ChaChaLanes chacha;
-    for (MaskJob& job : jobs) {
-      const auto& key = *static_cast<const IpsecMbHeaderKey*>(job.key);
-      if (key.aead == Aead::kChaCha20Poly1305) {
-        chacha.add({key.key.raw.data(), job.sample, job.mask.data()});
-        continue;
-      }
-      if (!key.is_expanded()) [[unlikely]] {  // which may take another key's place
-        aes_128.flush();
-        aes_256.flush();
-      }
-      (key.aead == Aead::kAes128Gcm ? aes_128 : aes_256).add({&key.schedule(), job.sample, job.mask.data()});
-    }
-    aes_128.flush();
-    aes_256.flush();
-    chacha.flush();
-  }
-
   // Round keys and the powers of the hash key that a small packet needs.
   static constexpr size_t kPrefetched = 512;
   // A usual packet; of a longer one the rest comes by itself.
@@ -237,7 +158,13 @@ class IpsecMbProtector final : public PacketProtector {
   }
   const GcmFunctions& functions(Aead aead) const { return aead == Aead::kAes128Gcm ? gcm_128_ : gcm_256_; }
   const gcm_key_data& schedule(const IpsecMbPacketKey& key, const GcmFunctions& gcm) {
-    return schedules_.packet.get(key.key, [&](gcm_key_data& out) { gcm.expand(key.key.raw.data(), &out); });
+    return schedules_.get(key.key, [&](gcm_key_data& out) {
+      if (expands_itself_) {
+        vaes_gcm::expand(key.aead, key.key.raw.data(), as_ours(out));
+      } else {
+        gcm.expand(key.key.raw.data(), &out);
+      }
+    });
   }
 
   // While one packet is worked on, the expanded key of the next comes from memory, and the key of the one after it.
@@ -245,7 +172,7 @@ class IpsecMbProtector final : public PacketProtector {
   void prefetch_ahead(std::span<Job> jobs, size_t i) const {
     if (i + 2 < jobs.size()) __builtin_prefetch(jobs[i + 2].key);
     if (i + 1 < jobs.size() && !is_reference(jobs[i + 1].key->aead)) {
-      schedules_.packet.prefetch(key_of(jobs[i + 1]).key, kPrefetched);
+      schedules_.prefetch(key_of(jobs[i + 1]).key, kPrefetched);
     }
   }
 
@@ -260,6 +187,8 @@ class IpsecMbProtector final : public PacketProtector {
     const gcm_key_data& expanded = schedule(key, gcm);
     const Nonce nonce = make_nonce(key.iv, job.packet_number);
     const size_t size = job.in[0].size() + job.in[1].size() + job.in[2].size();
+    if (choice_.seals(size))
+      return vaes_gcm::seal(key.aead, as_ours(expanded), nonce, job.associated_data, job.in, job.out);
     const bool one_span = size == job.in[0].size();
     if (one_span || size <= gather_limit_) {
       const uint8_t* text = not_null(job.in[0]);
@@ -310,8 +239,13 @@ class IpsecMbProtector final : public PacketProtector {
     uint8_t tag[kTagSize];
     if (key.aead != Aead::kChaCha20Poly1305) {
       const GcmFunctions& gcm = functions(key.aead);
-      gcm.decrypt(&schedule(key, gcm), &gcm_context_, text.data(), text.data(), text.size(), nonce.data(),
-                  not_null(aad), aad.size(), tag, kTagSize);
+      const gcm_key_data& expanded = schedule(key, gcm);
+      if (choice_.opens(text.size())) {
+        vaes_gcm::open(key.aead, as_ours(expanded), nonce, aad, text, tag);
+      } else {
+        gcm.decrypt(&expanded, &gcm_context_, text.data(), text.data(), text.size(), nonce.data(), not_null(aad),
+                    aad.size(), tag, kTagSize);
+      }
     } else {
       const uint8_t* raw = key.key.raw.data();
       IMB_CHACHA20_POLY1305_INIT(manager_.get(), raw, &chacha_context_, nonce.data(), not_null(aad), aad.size());
@@ -324,8 +258,11 @@ class IpsecMbProtector final : public PacketProtector {
   }
 
   Manager manager_;
-  std::string_view name_;
+  const std::string name_;
+  const GcmChoice choice_;
+  const bool expands_itself_ = choice_ == GcmChoice::all();  // else both read what ipsec-mb made
   Schedules schedules_;
+  HeaderMasks header_masks_;
   size_t gather_limit_;
   GcmFunctions gcm_128_;
   GcmFunctions gcm_256_;
@@ -357,12 +294,14 @@ Manager make_manager(IpsecMbClass instructions) {
 
 }  // namespace
 
-std::unique_ptr<PacketProtector> make_ipsec_mb_protector(IpsecMbClass instructions, const ProtectorOptions& options) {
-  static constexpr std::string_view kNames[] = {"ipsec-mb", "ipsec-mb-sse", "ipsec-mb-avx2", "ipsec-mb-avx512"};
+std::unique_ptr<PacketProtector> make_ipsec_mb_protector(IpsecMbClass instructions, const ProtectorOptions& options,
+                                                         const GcmChoice& choice) {
+  static constexpr const char* kNames[] = {"ipsec-mb", "ipsec-mb-sse", "ipsec-mb-avx2", "ipsec-mb-avx512"};
   if (!aes_ni::usable()) return nullptr;
   Manager manager = make_manager(instructions);
   if (!manager) return nullptr;
-  return std::make_unique<IpsecMbProtector>(std::move(manager), kNames[static_cast<size_t>(instructions)], options);
+  std::string name = choice == GcmChoice() ? kNames[static_cast<size_t>(instructions)] : describe(choice);
+  return std::make_unique<IpsecMbProtector>(std::move(manager), std::move(name), options, choice);
 }
 
 }  // namespace viaduct::crypto

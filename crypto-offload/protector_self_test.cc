@@ -9,7 +9,7 @@ namespace viaduct::crypto {
 namespace {
 
 constexpr Aead kAeads[] = {Aead::kAes128Gcm, Aead::kAes256Gcm, Aead::kChaCha20Poly1305};
-constexpr size_t kSizes[] = {0, 1, 16, 63, 300, 1200};
+constexpr size_t kSizes[] = {0, 1, 16, 63, 300, 1200, 1452, 8952};
 constexpr size_t kMaskCount = 13;  // as many lanes as there are, then 4 and 1
 
 // Bytes without a pattern that a wrong order could keep.

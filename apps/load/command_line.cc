@@ -287,7 +287,8 @@ void add_protocol_options(CLI::App& app, Raw& raw, Config& config) {
   app.add_option("--congestion", raw.congestion, "Controller of what we send")
       ->check(CLI::IsMember({"cubic", "new-reno", "bbr"}))
       ->capture_default_str();
-  app.add_option("--protector", config.protector, "Packet protection by \"ipsec-mb\" or \"openssl\"; the best one");
+  app.add_option("--protector", config.protector,
+                 "Packet protection by \"vaes\", \"ipsec-mb\" or \"openssl\"; the best one");
   app.add_flag("--without-authentication", config.without_authentication,
                "Decrypts packets but does not verify them, to measure with a weaker core; results say so");
 }

@@ -110,7 +110,7 @@ std::vector<Row> bench_all(Operation operation, size_t turns) {
   for (const Aead aead : kAeads) {
     for (const size_t size : kSizes) {
       for (const size_t keys : kKeyCounts) {
-        append(rows, (Bench(aead, size, keys).*operation)({"ipsec-mb", "openssl"}, turns));
+        append(rows, (Bench(aead, size, keys).*operation)({"ipsec-mb", "vaes", "openssl"}, turns));
       }
     }
   }
