@@ -1,5 +1,7 @@
 #include "crypto-offload/header_masks.h"
 
+#include <algorithm>
+
 #include "crypto-offload/chacha_masks.h"
 
 namespace viaduct::crypto {
@@ -27,28 +29,41 @@ using ChaChaLanes = Lanes<chacha::Lane, chacha::kLanes, chacha::masks>;
 
 }  // namespace
 
+// Its raw bytes follow it, in the pool of its size.
 class HeaderMasks::Key final : public HeaderKey {
  public:
-  Key(const RawKeys& keys, ScheduleCache<aes_ni::Schedule>& schedules) : schedules_(schedules) {
-    aead = keys.aead;
-    key.raw = keys.header_key;
+  Key(Aead kind, Bytes raw) {
+    aead = kind;
+    std::copy(raw.begin(), raw.end(), raw_bytes());
   }
-  ~Key() override { schedules_.drop(key); }
+  ~Key() override {
+    OPENSSL_cleanse(raw_bytes(), key_size(aead));
+    owner().schedules_.drop(slot_);
+  }
+  static void operator delete(void* place) { KeyPool::give_back(place); }
 
-  bool is_expanded() const { return key.slot != CachedKey::kNowhere; }
+  const uint8_t* raw() const { return reinterpret_cast<const uint8_t*>(this) + sizeof *this; }
+  const CachedSlot& slot() const { return slot_; }
   const aes_ni::Schedule& schedule() const {
-    return schedules_.get(key,
-                          [&](aes_ni::Schedule& out) { aes_ni::expand(Bytes(key.raw).first(key_size(aead)), out); });
+    return owner().schedules_.get(slot_,
+                                  [this](aes_ni::Schedule& out) { aes_ni::expand({raw(), key_size(aead)}, out); });
   }
-
-  mutable CachedKey key;
 
  private:
-  ScheduleCache<aes_ni::Schedule>& schedules_;
+  uint8_t* raw_bytes() { return reinterpret_cast<uint8_t*>(this) + sizeof *this; }
+  HeaderMasks& owner() const { return *static_cast<HeaderMasks*>(KeyPool::owner_of(this)); }
+
+  mutable CachedSlot slot_;
 };
 
+HeaderMasks::HeaderMasks(size_t capacity)
+    : schedules_(capacity),
+      short_keys_(sizeof(Key) + key_size(Aead::kAes128Gcm), this),
+      long_keys_(sizeof(Key) + kMaxKeySize, this) {}
+
 std::unique_ptr<HeaderKey> HeaderMasks::make_key(const RawKeys& keys) {
-  return std::make_unique<Key>(keys, schedules_);
+  const Bytes raw = Bytes(keys.header_key).first(key_size(keys.aead));
+  return std::unique_ptr<HeaderKey>(new (pool_of(keys.aead).take()) Key(keys.aead, raw));
 }
 
 void HeaderMasks::run(std::span<MaskJob> jobs) {
@@ -66,8 +81,8 @@ bool HeaderMasks::run_all_lanes(std::span<MaskJob, aes_ni::kLanes> jobs) {
   aes_ni::Lane* lane = lanes;
   for (MaskJob& job : jobs) {
     const auto& key = *static_cast<const Key*>(job.key);
-    if (key.aead != aead || !key.is_expanded()) return false;
-    *lane++ = {&schedules_.get(key.key), job.sample, job.mask.data()};
+    if (key.aead != aead || !key.slot().is_expanded()) return false;
+    *lane++ = {&schedules_.get(key.slot()), job.sample, job.mask.data()};
   }
   aes_ni::encrypt_to_masks(lanes, aes_ni::kLanes);
   return true;
@@ -80,10 +95,10 @@ void HeaderMasks::run_mixed(std::span<MaskJob> jobs) {
   for (MaskJob& job : jobs) {
     const auto& key = *static_cast<const Key*>(job.key);
     if (key.aead == Aead::kChaCha20Poly1305) {
-      chacha.add({key.key.raw.data(), job.sample, job.mask.data()});
+      chacha.add({key.raw(), job.sample, job.mask.data()});
       continue;
     }
-    if (!key.is_expanded()) [[unlikely]] {  // which may take another key's place
+    if (!key.slot().is_expanded()) [[unlikely]] {  // which may take another key's place
       aes_128.flush();
       aes_256.flush();
     }

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "crypto-offload/aes_ni.h"
+#include "crypto-offload/key_pool.h"
 #include "crypto-offload/packet_protector.h"
 #include "crypto-offload/schedule_cache.h"
 
@@ -14,7 +15,7 @@ namespace viaduct::crypto {
 class HeaderMasks {
  public:
   // capacity: places for expanded keys.
-  explicit HeaderMasks(size_t capacity) : schedules_(capacity) {}
+  explicit HeaderMasks(size_t capacity);
 
   std::unique_ptr<HeaderKey> make_key(const RawKeys& keys);
   void run(std::span<MaskJob> jobs);
@@ -22,10 +23,13 @@ class HeaderMasks {
 
  private:
   class Key;
+  KeyPool& pool_of(Aead aead) { return aead == Aead::kAes128Gcm ? short_keys_ : long_keys_; }
   bool run_all_lanes(std::span<MaskJob, aes_ni::kLanes> jobs);
   void run_mixed(std::span<MaskJob> jobs);
 
   ScheduleCache<aes_ni::Schedule> schedules_;
+  KeyPool short_keys_;  // of 16 bytes
+  KeyPool long_keys_;   // of 32
 };
 
 }  // namespace viaduct::crypto

@@ -7,6 +7,7 @@
 
 #include "crypto-offload/aes_ni.h"
 #include "crypto-offload/header_masks.h"
+#include "crypto-offload/key_pool.h"
 #include "crypto-offload/nonce.h"
 #include "crypto-offload/openssl_protector.h"
 #include "crypto-offload/schedule_cache.h"
@@ -37,8 +38,6 @@ struct GcmFunctions {
   aes_gcm_pre_t expand;
 };
 
-using Schedules = ScheduleCache<gcm_key_data>;
-
 // What our kernel reads of an expanded key, whether ipsec-mb's code for VAES made it or ours.
 static_assert(sizeof(vaes_gcm::Schedule) <= sizeof(gcm_key_data));
 vaes_gcm::Schedule& as_ours(gcm_key_data& expanded) { return reinterpret_cast<vaes_gcm::Schedule&>(expanded); }
@@ -46,24 +45,44 @@ const vaes_gcm::Schedule& as_ours(const gcm_key_data& expanded) {
   return reinterpret_cast<const vaes_gcm::Schedule&>(expanded);
 }
 
-// Small, because a connection has several and most connections are idle.
+// A worker's keys: what connections keep of them, and expanded.
+struct Keys {
+  explicit Keys(size_t capacity);
+  KeyPool& pool_of(Aead aead) { return aead == Aead::kAes128Gcm ? short_keys : long_keys; }
+
+  ScheduleCache<gcm_key_data> schedules;
+  KeyPool short_keys;  // of 16 bytes
+  KeyPool long_keys;   // of 32
+};
+
+// Small, because a connection has several and most connections are idle. Its raw bytes follow it, in the pool of its
+// size.
 class IpsecMbPacketKey final : public PacketKey {
  public:
-  IpsecMbPacketKey(const RawKeys& keys, Schedules& schedules) : iv(keys.iv), schedules_(schedules) {
+  explicit IpsecMbPacketKey(const RawKeys& keys) : iv(keys.iv) {
     aead = keys.aead;
-    key.raw = keys.key;
+    std::copy_n(keys.key.begin(), key_size(aead), raw_bytes());
   }
   ~IpsecMbPacketKey() override {
     OPENSSL_cleanse(iv.data(), iv.size());
-    schedules_.drop(key);
+    OPENSSL_cleanse(raw_bytes(), key_size(aead));
+    static_cast<Keys*>(KeyPool::owner_of(this))->schedules.drop(slot);
   }
+  static void operator delete(void* place) { KeyPool::give_back(place); }
 
+  const uint8_t* raw() const { return reinterpret_cast<const uint8_t*>(this) + sizeof *this; }
+
+  mutable CachedSlot slot;  // of ChaCha20-Poly1305, nowhere
   Nonce iv;
-  mutable CachedKey key;  // of ChaCha20-Poly1305, only its raw bytes
 
  private:
-  Schedules& schedules_;
+  uint8_t* raw_bytes() { return reinterpret_cast<uint8_t*>(this) + sizeof *this; }
 };
+
+Keys::Keys(size_t capacity)
+    : schedules(capacity),
+      short_keys(sizeof(IpsecMbPacketKey) + key_size(Aead::kAes128Gcm), this),
+      long_keys(sizeof(IpsecMbPacketKey) + kMaxKeySize, this) {}
 
 // OpenSSL does this key's work.
 class ReferenceKey final : public PacketKey {
@@ -83,7 +102,7 @@ class IpsecMbProtector final : public PacketProtector {
       : manager_(std::move(manager)),
         name_(std::move(name)),
         choice_(choice),
-        schedules_(options.schedules),
+        keys_(options.schedules),
         header_masks_(options.schedules),
         gather_limit_((manager_->features & IMB_FEATURE_VAES) != 0 ? kGatherLimitVaes : kGatherLimit),
         gcm_128_{manager_->gcm128_enc,        manager_->gcm128_dec,          manager_->gcm128_init,
@@ -98,7 +117,7 @@ class IpsecMbProtector final : public PacketProtector {
 
   std::unique_ptr<PacketKey> make_packet_key(const RawKeys& keys) override {
     if (is_reference(keys.aead)) return std::make_unique<ReferenceKey>(reference_->make_packet_key(keys));
-    return std::make_unique<IpsecMbPacketKey>(keys, schedules_);
+    return std::unique_ptr<PacketKey>(new (keys_.pool_of(keys.aead).take()) IpsecMbPacketKey(keys));
   }
 
   std::unique_ptr<HeaderKey> make_header_key(const RawKeys& keys) override { return header_masks_.make_key(keys); }
@@ -138,7 +157,7 @@ class IpsecMbProtector final : public PacketProtector {
 
   void header_masks(std::span<MaskJob> jobs) override { header_masks_.run(jobs); }
 
-  ScheduleUse schedule_use() const override { return schedules_.use(); }
+  ScheduleUse schedule_use() const override { return keys_.schedules.use(); }
   ScheduleUse header_schedule_use() const override { return header_masks_.use(); }
 
  private:
@@ -158,11 +177,11 @@ class IpsecMbProtector final : public PacketProtector {
   }
   const GcmFunctions& functions(Aead aead) const { return aead == Aead::kAes128Gcm ? gcm_128_ : gcm_256_; }
   const gcm_key_data& schedule(const IpsecMbPacketKey& key, const GcmFunctions& gcm) {
-    return schedules_.get(key.key, [&](gcm_key_data& out) {
+    return keys_.schedules.get(key.slot, [&](gcm_key_data& out) {
       if (expands_itself_) {
-        vaes_gcm::expand(key.aead, key.key.raw.data(), as_ours(out));
+        vaes_gcm::expand(key.aead, key.raw(), as_ours(out));
       } else {
-        gcm.expand(key.key.raw.data(), &out);
+        gcm.expand(key.raw(), &out);
       }
     });
   }
@@ -172,7 +191,7 @@ class IpsecMbProtector final : public PacketProtector {
   void prefetch_ahead(std::span<Job> jobs, size_t i) const {
     if (i + 2 < jobs.size()) __builtin_prefetch(jobs[i + 2].key);
     if (i + 1 < jobs.size() && !is_reference(jobs[i + 1].key->aead)) {
-      schedules_.prefetch(key_of(jobs[i + 1]).key, kPrefetched);
+      keys_.schedules.prefetch(key_of(jobs[i + 1]).slot, kPrefetched);
     }
   }
 
@@ -219,7 +238,7 @@ class IpsecMbProtector final : public PacketProtector {
 
   void seal_chacha(const IpsecMbPacketKey& key, const SealJob& job) {
     const Nonce nonce = make_nonce(key.iv, job.packet_number);
-    const uint8_t* raw = key.key.raw.data();
+    const uint8_t* raw = key.raw();
     IMB_CHACHA20_POLY1305_INIT(manager_.get(), raw, &chacha_context_, nonce.data(), not_null(job.associated_data),
                                job.associated_data.size());
     uint8_t* out = job.out;
@@ -247,7 +266,7 @@ class IpsecMbProtector final : public PacketProtector {
                     aad.size(), tag, kTagSize);
       }
     } else {
-      const uint8_t* raw = key.key.raw.data();
+      const uint8_t* raw = key.raw();
       IMB_CHACHA20_POLY1305_INIT(manager_.get(), raw, &chacha_context_, nonce.data(), not_null(aad), aad.size());
       if (!text.empty()) {
         IMB_CHACHA20_POLY1305_DEC_UPDATE(manager_.get(), raw, &chacha_context_, text.data(), text.data(), text.size());
@@ -261,7 +280,7 @@ class IpsecMbProtector final : public PacketProtector {
   const std::string name_;
   const GcmChoice choice_;
   const bool expands_itself_ = choice_ == GcmChoice::all();  // else both read what ipsec-mb made
-  Schedules schedules_;
+  Keys keys_;
   HeaderMasks header_masks_;
   size_t gather_limit_;
   GcmFunctions gcm_128_;

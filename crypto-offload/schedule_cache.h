@@ -15,12 +15,19 @@
 
 namespace viaduct::crypto {
 
-// What is kept of a key: its bytes, and where its expansion is, if it is anywhere.
-struct CachedKey {
-  static constexpr uint32_t kNowhere = UINT32_MAX;
+// Where a key's expansion is, if it is anywhere; part of the key. Three bytes, which fit beside the key's other ones.
+class CachedSlot {
+ public:
+  static constexpr uint32_t kNowhere = 0xffffff;
 
-  std::array<uint8_t, kMaxKeySize> raw{};
-  uint32_t slot = kNowhere;
+  bool is_expanded() const { return slot() != kNowhere; }
+  uint32_t slot() const { return bytes_[0] | uint32_t{bytes_[1]} << 8 | uint32_t{bytes_[2]} << 16; }
+  void set(uint32_t slot) {
+    for (size_t i = 0; i < bytes_.size(); ++i) bytes_[i] = static_cast<uint8_t>(slot >> (8 * i));
+  }
+
+ private:
+  std::array<uint8_t, 3> bytes_{0xff, 0xff, 0xff};
 };
 
 // An expanded key takes up to 1,264 bytes, and making one costs about as much as a small packet. So the keys in use are
@@ -30,8 +37,8 @@ template <class Schedule>
 class ScheduleCache {
  public:
   explicit ScheduleCache(size_t capacity)
-      : slots_(std::make_unique_for_overwrite<Schedule[]>(std::max<size_t>(capacity, 1))),
-        owners_(std::max<size_t>(capacity, 1)),
+      : slots_(std::make_unique_for_overwrite<Schedule[]>(within_bounds(capacity))),
+        owners_(within_bounds(capacity)),
         recently_used_(std::make_unique<uint8_t[]>(owners_.size())),
         capacity_(static_cast<uint32_t>(owners_.size())) {
     vacant_.reserve(capacity_);
@@ -42,11 +49,11 @@ class ScheduleCache {
   // The expansion of a key; where there is none, expand(Schedule&) makes it. A call that makes one may end the life of
   // any other.
   template <class Expand>
-  const Schedule& get(CachedKey& key, Expand&& expand) {
-    if (key.slot == CachedKey::kNowhere) [[unlikely]] {
+  const Schedule& get(CachedSlot& key, Expand&& expand) {
+    if (!key.is_expanded()) [[unlikely]] {
       const uint32_t slot = take_slot();
       expand(slots_[slot]);
-      key.slot = slot;
+      key.set(slot);
       owners_[slot] = &key;
       expanded_.add(1);
       use_.count_taken();
@@ -54,29 +61,30 @@ class ScheduleCache {
     return get(key);
   }
   // The same for a key that has one.
-  const Schedule& get(const CachedKey& key) {
-    uint8_t& recently_used = recently_used_.get()[key.slot];
+  const Schedule& get(const CachedSlot& key) {
+    const uint32_t slot = key.slot();
+    uint8_t& recently_used = recently_used_.get()[slot];
     if (recently_used == 0) recently_used = 1;  // most writes would change nothing
-    return slots_.get()[key.slot];
+    return slots_.get()[slot];
   }
   // Fetches the first `bytes` of a key's expansion into the CPU's cache, if there is one.
-  void prefetch(const CachedKey& key, size_t bytes) const {
+  void prefetch(const CachedSlot& key, size_t bytes) const {
     static constexpr size_t kLine = 64;
-    if (key.slot == CachedKey::kNowhere) return;
-    const auto* first = reinterpret_cast<const uint8_t*>(&slots_[key.slot]);
+    if (!key.is_expanded()) return;
+    const auto* first = reinterpret_cast<const uint8_t*>(&slots_[key.slot()]);
     for (size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(first + at);
   }
-  // Wipes a key that goes, and its expansion.
-  void drop(CachedKey& key) {
-    OPENSSL_cleanse(key.raw.data(), key.raw.size());
-    if (key.slot == CachedKey::kNowhere) return;
-    vacant_.push_back(key.slot);
-    vacate(key.slot);
+  // Wipes the expansion of a key that goes.
+  void drop(const CachedSlot& key) {
+    if (!key.is_expanded()) return;
+    vacant_.push_back(key.slot());
+    vacate(key.slot());
   }
 
   ScheduleUse use() const { return {capacity_, use_.used(), use_.high_water(), expanded_.value(), use_.refused()}; }
 
  private:
+  static size_t within_bounds(size_t capacity) { return std::clamp<size_t>(capacity, 1, CachedSlot::kNowhere); }
   // A vacated slot first, because it is warm; then one that was never used; then somebody's.
   uint32_t take_slot() {
     if (!vacant_.empty()) {
@@ -97,7 +105,7 @@ class ScheduleCache {
   }
   void vacate(uint32_t slot) {
     OPENSSL_cleanse(&slots_[slot], sizeof slots_[slot]);
-    owners_[slot]->slot = CachedKey::kNowhere;
+    owners_[slot]->set(CachedSlot::kNowhere);
     owners_[slot] = nullptr;
     recently_used_[slot] = 0;
     use_.count_returned();
@@ -105,7 +113,7 @@ class ScheduleCache {
 
   // Left as it comes: memory that no key has used is never touched.
   std::unique_ptr<Schedule[]> slots_;
-  std::vector<CachedKey*> owners_;
+  std::vector<CachedSlot*> owners_;
   std::unique_ptr<uint8_t[]> recently_used_;
   std::vector<uint32_t> vacant_;
   uint32_t hand_ = 0;
