@@ -74,6 +74,25 @@ void Bbr::on_persistent_congestion() {
   recovery_start_ = kNoRecovery;
 }
 
+// The rate that goes with the window is sent for a round trip; what of it arrives is measured like any.
+void Bbr::resume_at(uint64_t window, Duration smoothed_rtt) {
+  window_ = window;
+  if (state_ == State::kStartup) {
+    pacing_rate_ = std::max(pacing_rate_, static_cast<double>(window) / smoothed_rtt.seconds());
+  }
+}
+
+// Startup goes on from what was measured, and ends by its own rules.
+void Bbr::retreat_to(uint64_t window) {
+  window_ = std::min(window_, std::max(window, minimum_pipe()));
+  if (min_rtt_ != Duration::infinite()) {
+    pacing_rate_ = std::min(pacing_rate_, static_cast<double>(window_) / min_rtt_.seconds());
+  }
+  undo_state_.reset();
+}
+
+void Bbr::resume_slow_start_until(uint64_t) {}
+
 void Bbr::set_max_datagram_size(uint64_t bytes) {
   max_datagram_size_ = bytes;
   window_ = std::max(window_, minimum_window(bytes));

@@ -24,6 +24,9 @@ class Bbr final : public Controller {
   void on_persistent_congestion() override;
   void on_spurious_congestion() override;
   void on_restart_from_idle(Instant now) override;
+  void resume_at(uint64_t window, Duration smoothed_rtt) override;
+  void retreat_to(uint64_t window) override;
+  void resume_slow_start_until(uint64_t window) override;
   void set_max_datagram_size(uint64_t bytes) override;
   uint64_t window() const override { return window_; }
   double pacing_rate() const override { return pacing_rate_; }

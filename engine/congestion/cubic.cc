@@ -111,6 +111,17 @@ void Cubic::on_spurious_congestion() {
   before_ = {};
 }
 
+void Cubic::resume_at(uint64_t window, Duration) { state_.window = window; }
+
+void Cubic::retreat_to(uint64_t window) {
+  state_.window = state_.threshold = window;
+  state_.prior_window = window;
+  state_.w_max = static_cast<double>(window);
+  before_ = {};
+}
+
+void Cubic::resume_slow_start_until(uint64_t window) { state_.threshold = std::max(window, state_.window); }
+
 void Cubic::set_max_datagram_size(uint64_t bytes) {
   max_datagram_size_ = bytes;
   state_.window = std::max(state_.window, minimum_window(bytes));

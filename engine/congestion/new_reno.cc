@@ -48,6 +48,15 @@ void NewReno::on_spurious_congestion() {
   window_before_ = 0;
 }
 
+void NewReno::resume_at(uint64_t window, Duration) { window_ = window; }
+
+void NewReno::retreat_to(uint64_t window) {
+  window_ = threshold_ = window;
+  window_before_ = 0;
+}
+
+void NewReno::resume_slow_start_until(uint64_t window) { threshold_ = std::max(window, window_); }
+
 void NewReno::set_max_datagram_size(uint64_t bytes) {
   max_datagram_size_ = bytes;
   window_ = std::max(window_, minimum_window(bytes));

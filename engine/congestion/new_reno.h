@@ -14,6 +14,9 @@ class NewReno final : public Controller {
   bool on_congestion_event(Instant sent_time, Instant now) override;
   void on_persistent_congestion() override;
   void on_spurious_congestion() override;
+  void resume_at(uint64_t window, Duration smoothed_rtt) override;
+  void retreat_to(uint64_t window) override;
+  void resume_slow_start_until(uint64_t window) override;
   void set_max_datagram_size(uint64_t bytes) override;
   uint64_t window() const override { return window_; }
   bool in_slow_start() const override { return window_ < threshold_; }

@@ -10,8 +10,9 @@ namespace viaduct::quic {
 
 // A departure from RFC 9002 and RFC 9438 that has to be asked for. By their rules each loss is congestion, and a window
 // cannot be larger on average than 1.05 (RTT/p)^0.75 packets (RFC 9438 section 5.1): over 200 ms with p of 0.1 % that
-// are 56, whatever the path could carry. With a tolerance losses below it that come with no queue are only sent again.
-// A credit grows with what is acknowledged; what it does not cover is answered as ever, and so are marks and persistent
+// are 56, whatever the path could carry. With a tolerance losses below it that come with no queue are only sent again,
+// and such beside a queue take CUBIC's window no further back than to what the path holds without one. A credit
+// grows with what is acknowledged; what it does not cover is answered as ever, and so are marks and persistent
 // congestion. As with BBR, whose own threshold is the model, flows beside it that answer each loss get less of a path
 // that loses this much.
 class LossTolerance {

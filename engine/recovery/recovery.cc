@@ -57,7 +57,7 @@ bool Recovery::on_packet_sent(PacketSpace space, const SentPacket& packet, std::
   ++stats_.packets_sent;
   if (packet.ecn != Ecn::kNotEct) ecn_.on_sent();
   Space& state = space_of(space);
-  if (!packet.ack_eliciting) ++state.silent_packets;
+  if (!packet.ack_eliciting && state.silent_packets < kSilentPackets) ++state.silent_packets;
   if (!packet.in_flight) return true;
 
   const Instant now = packet.sent_time;
@@ -65,13 +65,15 @@ bool Recovery::on_packet_sent(PacketSpace space, const SentPacket& packet, std::
   bytes_in_flight_ += packet.size;
   flight_peak_ = std::max(flight_peak_, bytes_in_flight_);
   pacer_.on_sent(packet.size, now);
+  // Another packet of the same moment leaves the timer where the one before has put it.
+  const bool is_timed = state.probe_base == now && state.eliciting_in_flight > 0;
   if (packet.ack_eliciting) {
     state.probe_base = now;
     state.silent_packets = 0;
     ++state.eliciting_in_flight;
     if (state.probes_owed > 0) --state.probes_owed;
   }
-  set_timer(now);
+  if (!is_timed) set_timer(now);
   return true;
 }
 
@@ -113,7 +115,7 @@ TransportError Recovery::on_ack(PacketSpace space, const AckReport& ack, Instant
   if (raised && space == PacketSpace::kApplication) reduced |= answer_ecn(ack, newly, now);
   controller_.get().on_ack({.now = now,
                             .acked_bytes = newly.bytes,
-                            .growth_bytes = reduced ? 0 : newly.growth_bytes,
+                            .growth_bytes = reduced || holds_window() ? 0 : newly.growth_bytes,
                             .latest_sent = newly.latest_sent,
                             .smoothed_rtt = rtt_.smoothed(),
                             .latest_rtt = sampled ? rtt_.latest() : Duration(),
@@ -121,6 +123,7 @@ TransportError Recovery::on_ack(PacketSpace space, const AckReport& ack, Instant
                             .in_flight = bytes_in_flight_,
                             .rate = delivery_.take_sample(now, rtt_.min())});
   if (controller_.get().holds_back()) on_nothing_to_send();
+  if (resume_) advance_resume(space, newly.bytes, sampled ? rtt_.latest() : Duration(), now);
   turn_round(newly.latest_sent, now);
   forget_old_losses(now);
 
@@ -184,6 +187,7 @@ bool Recovery::answer_ecn(const AckReport& ack, const NewlyAcked& newly, Instant
   if (!config_.ecn || ecn_.has_failed() || !ecn_.on_ack(newly.marked, ack.ecn)) return false;
   ++stats_.ecn_congestions;
   episode_undoable_ = false;
+  if (resume_) unanswered_lost_ = CarefulResume::kAll;
   const bool reduced = controller_.get().on_ecn_congestion(newly.latest_sent, now);
   if (reduced) {
     ++stats_.congestion_events;
@@ -208,12 +212,17 @@ void Recovery::turn_round(Instant latest_sent, Instant now) {
   round_start_ = now;
   last_flight_peak_ = flight_peak_;
   flight_peak_ = bytes_in_flight_;
+  watch_path();
 }
 
 void Recovery::update_pacer(Instant now) {
   if (!rtt_.has_sample()) return;
   const Controller& controller = controller_.get();
   if (controller.pacing_rate() > 0) return pacer_.set_bytes_per_second(controller.pacing_rate(), now);
+  if (holds_window()) {
+    const double rate = static_cast<double>(controller.window()) / rtt_.smoothed().seconds();
+    return pacer_.set_bytes_per_second(rate, now);
+  }
   pacer_.set_rate(controller.window(), rtt_.smoothed(), controller.in_slow_start(), now);
 }
 
@@ -229,6 +238,8 @@ void Recovery::on_path_change(Instant now) {
   delivery_ = {};
   reordering_ = {};
   tolerance_ = {};
+  resume_.reset();
+  seen_window_ = 0;
   ecn_.restart();
   controller_ = AnyController(config_.controller, config_.max_datagram_size);
   pacer_ = Pacer(config_.max_datagram_size);

@@ -4,10 +4,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <utility>
 
 #include "base/instant.h"
 #include "engine/congestion/any_controller.h"
+#include "engine/congestion/careful_resume.h"
 #include "engine/congestion/pacer.h"
 #include "engine/recovery/block_pool.h"
 #include "engine/recovery/ecn_validation.h"
@@ -74,6 +77,9 @@ class Recovery {
   // To be told before on_timeout(), and when a datagram lifts the limit.
   void set_amplification_limited(bool limited, Instant now);
   void set_max_datagram_size(uint64_t bytes);
+  // What an earlier connection knew of the path (RFC 9959). Before anything is acknowledged. The only call that
+  // allocates.
+  void resume(const PathKnowledge& known);
 
   // --- Sending ---
 
@@ -149,6 +155,12 @@ class Recovery {
   const Controller& controller() const { return controller_.get(); }
   const Pacer& pacer() const { return pacer_; }
   const ReorderingTolerance& reordering() const { return reordering_; }
+  // Null where nothing was known of the path, or is tried any more.
+  const CarefulResume* careful_resume() const { return resume_.get(); }
+  // What is known of the path by now, for later connections; what was remembered and not seen again counts half.
+  PathKnowledge path_knowledge() const;
+  // True, once, where that has become so much more, or less, that whoever remembers it should be told again.
+  bool take_path_news() { return std::exchange(path_news_, false); }
   const RecoveryStats& stats() const { return stats_; }
   uint32_t pto_count() const { return pto_count_; }
   // One probe timeout without backoff, with max_ack_delay for the application space: the unit of the idle, closing and
@@ -156,14 +168,14 @@ class Recovery {
   Duration probe_timeout(PacketSpace space) const;
 
  private:
-  static constexpr uint32_t kSilentPackets = 32;
+  static constexpr uint16_t kSilentPackets = 32;
 
   struct Space {
     uint64_t largest_acked = kNoneAcked;
     Instant loss_time = Instant::never();
     Instant probe_base;  // when the last ack-eliciting packet was sent, or a probe timeout came after it
     uint32_t eliciting_in_flight = 0;
-    uint32_t silent_packets = 0;  // sent since the last ack-eliciting one
+    uint16_t silent_packets = 0;  // sent since the last ack-eliciting one, no more than kSilentPackets of them
     uint8_t probes_owed = 0;
   };
   struct Timer {
@@ -184,12 +196,15 @@ class Recovery {
   bool answer_ecn(const AckReport& ack, const NewlyAcked& newly, Instant now);
   void take_rtt_sample(PacketSpace space, const AckReport& ack, Instant now, const NewlyAcked& newly);
   void turn_round(Instant latest_sent, Instant now);
+  void watch_path();
+  bool holds_window() const { return resume_ && resume_->holds_window(); }
+  void advance_resume(PacketSpace space, uint64_t acked_bytes, Duration latest_rtt, Instant now);
   void leave_flight(Space& space, const SentPacket& packet);
   void tell_lost(uint64_t number, const SentPacket& packet, Instant now);
 
   bool detect_losses(PacketSpace space, Instant now, PacketFateObserver& observer);
   bool answer_losses(const Losses& losses, Instant now);
-  bool tolerates(const Losses& losses);
+  uint64_t window_without_queue(uint64_t window) const;
   void forget_old_losses(Instant now);
   void abandon(PacketSpace space, PacketFateObserver* observer);
 
@@ -219,7 +234,12 @@ class Recovery {
   Instant episode_first_sent_;   // of the packets whose loss began the present recovery period
   uint32_t episode_losses_ = 0;  // since then, not known to be spurious
   LossTolerance tolerance_;
+  std::unique_ptr<CarefulResume> resume_;
+  uint64_t seen_window_ = 0;      // of path_knowledge(), by this connection
+  uint32_t told_window_ = 0;      // the same, when there were news last; at most 4 GiB
+  uint32_t unanswered_lost_ = 0;  // bytes that CarefulResume is still to be told of
   uint16_t pto_count_ = 0;
+  bool path_news_ = false;
   bool episode_undoable_ = false;  // nothing but losses speaks for congestion
   bool handshake_confirmed_ = false;
   bool handshake_keys_ = false;

@@ -18,6 +18,7 @@ struct Recovery::Losses {
   Instant first_sent = Instant::never();
   Instant last_sent = kNoRecovery;
   uint32_t count = 0;
+  uint32_t bytes = 0;
   Duration longest_run;  // between the first and last ack-eliciting packets of a run with nothing acknowledged between
 
   uint64_t run_next = ~uint64_t{0};
@@ -37,6 +38,7 @@ struct Recovery::Losses {
     first_sent = std::min(first_sent, packet.sent_time);
     last_sent = std::max(last_sent, packet.sent_time);
     ++count;
+    bytes += packet.size;
   }
 };
 
@@ -83,14 +85,23 @@ void Recovery::tell_lost(uint64_t number, const SentPacket& packet, Instant now)
                                     .app_limited = packet.delivery.app_limited});
 }
 
-bool Recovery::tolerates(const Losses& losses) {
-  const bool is_asked_for = config_.loss_tolerance > 0 && config_.controller != ControllerKind::kBbr;
-  return is_asked_for && !LossTolerance::shows_queue(rtt_) && tolerance_.covers(losses.count);
+// With a tolerance, few losses beside a queue say that the window is larger than what the path holds, and the round
+// trip says by how much: CUBIC's need not fall further. NewReno's would rarely be below it at all then, and fill any
+// queue.
+uint64_t Recovery::window_without_queue(uint64_t window) const {
+  return static_cast<uint64_t>(static_cast<double>(window) * (rtt_.min().seconds() / rtt_.latest().seconds()));
 }
 
 bool Recovery::answer_losses(const Losses& losses, Instant now) {
   Controller& controller = controller_.get();
-  const bool reduced = !tolerates(losses) && controller.on_congestion_event(losses.last_sent, now);
+  const bool may_tolerate = config_.loss_tolerance > 0 && config_.controller != ControllerKind::kBbr;
+  const bool are_few = may_tolerate && tolerance_.covers(losses.count);
+  const bool tolerated = are_few && !LossTolerance::shows_queue(rtt_);
+  if (resume_ && !tolerated) unanswered_lost_ += losses.bytes;
+  const uint64_t before = controller.window();
+  const bool reduced = !tolerated && controller.on_congestion_event(losses.last_sent, now);
+  if (reduced && are_few && config_.controller == ControllerKind::kCubic)
+    controller.resume_at(std::max(controller.window(), window_without_queue(before)), rtt_.smoothed());
   if (reduced) {
     if (episode_losses_ > 0) reordering_.on_genuine_losses();
     ++stats_.congestion_events;
@@ -123,6 +134,7 @@ void Recovery::on_timeout(Instant now, PacketFateObserver& observer) {
   if (const Timer loss = loss_timer(); !loss.time.is_never()) {
     if (loss.time <= now) {
       detect_losses(loss.space, now, observer);
+      if (resume_) advance_resume(loss.space, 0, Duration(), now);
       update_pacer(now);
     }
     set_timer(now);
