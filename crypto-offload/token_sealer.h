@@ -14,8 +14,9 @@
 namespace viaduct::crypto {
 
 // Told apart in the clear, so that a token of one kind that cannot be opened is still known to be of it:
-// a bad Retry token ends a connection, a bad NEW_TOKEN token is no token (RFC 9000 section 8.1.3).
-enum class TokenKind : uint8_t { kRetry = 1, kNewToken = 2 };
+// a bad Retry token ends a connection, a bad NEW_TOKEN token is no token (RFC 9000 section 8.1.3). The first bit says
+// it to a balancer, too, that sends Retry on our behalf (draft-ietf-quic-retry-offload).
+enum class TokenKind : uint8_t { kRetry = 0x01, kNewToken = 0x82 };
 
 enum class TokenState : uint8_t {
   kGood,

@@ -131,6 +131,7 @@ void read_transport(TableReader& transport, Config& config) {
   transport.size("receive_slab", t.receive_slab_bytes, 1 << 16, 16 * kGiB);
   if (const auto controller = transport.choice("congestion", kControllers)) t.congestion = kKinds[*controller];
   read_loss_tolerance(transport, t);
+  transport.flag("careful_resume", t.careful_resume);
 }
 
 void read_qlog(TableReader& qlog, Config& config) {
@@ -182,6 +183,17 @@ void read_quic_lb(TableReader& table, Config& config) {
   config.quic_lb = identity;
 }
 
+// The keys are those of viaduct-lb's [retry].
+void read_retry_offload(TableReader& table, Config& config) {
+  crypto::RetryOffloadKey key;
+  table.number("key_sequence", key.sequence, 0, 127);
+  table.require("key", "32 hexadecimal digits, the same as the balancer's");
+  read_hex(table, "key", key.key, key.key.size());
+  table.require("iv", "24 hexadecimal digits, the same as the balancer's");
+  read_hex(table, "iv", key.iv, key.iv.size());
+  config.retry_key = key;
+}
+
 void read_all(TableReader& top, Config& config) {
   settings::PortSettings port;
   settings::WorkerSettings workers;
@@ -198,6 +210,7 @@ void read_all(TableReader& top, Config& config) {
   top.table("transport", [&](TableReader& transport) { read_transport(transport, config); });
   top.table("qlog", [&](TableReader& qlog) { read_qlog(qlog, config); });
   top.table("quic_lb", [&](TableReader& table) { read_quic_lb(table, config); });
+  top.table("retry_offload", [&](TableReader& table) { read_retry_offload(table, config); });
   read_log(top, log);
   read_eal(top, port.eal);
 

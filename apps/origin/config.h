@@ -13,6 +13,7 @@
 #include "apps/origin/site.h"
 #include "base/log.h"
 #include "base/worker_loop.h"
+#include "crypto-offload/retry_offload.h"
 #include "engine/endpoint/endpoint_config.h"
 #include "flowsteer/connection_id_codec.h"
 #include "pmd-glue/device_config.h"
@@ -50,6 +51,7 @@ struct Config {
   // Rings that the caches hold: endpoint and application empty them several times a round.
   quic::EndpointConfig transport{.event_slots = 1024, .command_slots = 1024};
   std::optional<flowsteer::ServerIdentity> quic_lb;  // what a balancer reads in our connection IDs
+  std::optional<crypto::RetryOffloadKey> retry_key;  // what it makes Retry tokens with, on our behalf
   QlogConfig qlog;
 
   LogLevel log_level = LogLevel::kInfo;

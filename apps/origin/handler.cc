@@ -22,7 +22,8 @@ quic::EndpointServices services(crypto::PacketProtector& protector, crypto::TlsC
           .tracer = tracer,
           .stateless_reset_key = shared.stateless_reset_key,
           .meter = &meter,
-          .token_secret = shared.token_secret};
+          .token_secret = shared.token_secret,
+          .retry_sharing = shared.retry_sharing ? &*shared.retry_sharing : nullptr};
 }
 
 // One head chunk for each response in progress, and some for control streams.

@@ -20,6 +20,7 @@
 #include "base/stage_meter.h"
 #include "crypto-offload/packet_protector.h"
 #include "crypto-offload/tls_session.h"
+#include "engine/endpoint/address_tokens.h"
 #include "engine/endpoint/endpoint.h"
 #include "engine/trace/tracer.h"
 #include "flowsteer/connection_id_codec.h"
@@ -35,6 +36,7 @@ struct SharedState {
   std::array<uint8_t, 32> token_secret{};
   std::unique_ptr<SharedTls> tls;
   WallClock wall;
+  std::optional<quic::RetrySharing> retry_sharing;
   // What the control thread wants; workers look once per round, and it wakes them after a change.
   enum class Phase : uint8_t { kServe, kDrain, kClose };
   std::atomic<Phase> phase{Phase::kServe};

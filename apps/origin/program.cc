@@ -68,6 +68,7 @@ std::string Program::make_workers() {
   random.fill({reinterpret_cast<uint8_t*>(&shared_.shard_secret), sizeof shared_.shard_secret});
   random.fill(shared_.stateless_reset_key);
   random.fill(shared_.token_secret);
+  if (config_.retry_key) shared_.retry_sharing = {*config_.retry_key, &shared_.wall.offset()};
   loader_ = std::make_unique<ContentLoader>(config_.content, config_.workers);
   if (std::string problem = loader_->open_root(); !problem.empty()) return "content.root: " + problem;
   for (unsigned i = 0; i < config_.workers; ++i) {

@@ -1,32 +1,10 @@
-// The time of day for workers, who only know a monotonic one.
+// The time of day, as the origin's parts call it.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <ctime>
-
-#include "base/clock.h"
-#include "base/instant.h"
+#include "apps/settings/wall_clock.h"
 
 namespace viaduct::origin {
 
-// The control thread adjusts it now and then; workers read.
-class WallClock {
- public:
-  WallClock() { adjust(); }
-  void adjust() {
-    timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    offset_.store(int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec - MonotonicClock::now().ns(),
-                  std::memory_order_relaxed);
-  }
-  // Seconds since 1970.
-  int64_t unix_seconds(Instant now) const {
-    return (now.ns() + offset_.load(std::memory_order_relaxed)) / 1'000'000'000;
-  }
-
- private:
-  std::atomic<int64_t> offset_{0};
-};
+using settings::WallClock;
 
 }  // namespace viaduct::origin

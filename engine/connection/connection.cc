@@ -52,6 +52,7 @@ Connection::Connection(Shard& shard, const ConnectionStart& start, Instant now)
   active_.validated = start.role == Role::kClient || start.address_is_proved;
   local_ids_.start(start.local_id);
   remote_ids_.start(start.remote_id);
+  recovery_.resume(start.path_knowledge);
   keys_.set_update_interval(shard.config.key_update_after);
   mtu_.start(kMinInitialDatagram, kMinInitialDatagram);
 }

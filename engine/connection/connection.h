@@ -147,6 +147,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   // connection_retry.cc
   void receive_retry(Bytes packet, const PacketHeader& header, DatagramOutcome& outcome, Instant now);
   void apply_new_token(const NewTokenFrame& frame);
+  void tell_of_path();
   bool write_token_frame(ByteWriter& writer, Instant now);
 
   // connection_version.cc

@@ -129,6 +129,7 @@ TransportError Connection::apply_ack(const AckFrame& frame, PacketSpace space, I
   const auto error = recovery_.on_ack(space, report, now, *this);
   tell_stream_acked();
   count_ecn();
+  if (recovery_.take_path_news()) tell_of_path();
   if (trace_) trace_metrics(now);
   if (error) shard_.stats.acks_refused.add();
   // RFC 9001 section 4.1.2 lets a client take this for a HANDSHAKE_DONE that was lost, and so probe with 1-RTT packets.

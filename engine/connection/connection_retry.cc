@@ -43,11 +43,19 @@ void Connection::apply_new_token(const NewTokenFrame& frame) {
   if (memory_) memory_->keep_token(server_name_, version_, frame.token);
 }
 
+// A server's: a new token says what is known by now.
+void Connection::tell_of_path() {
+  if (role_ != Role::kServer || !handshake_confirmed_ || !shard_.config.careful_resume) return;
+  token_due_ = shard_.config.new_token_life > Duration();
+  want_send();
+}
+
 // What the client's next connection may bring along, made for the address that it has now.
 bool Connection::write_token_frame(ByteWriter& writer, Instant now) {
+  const PathKnowledge path = shard_.config.careful_resume ? recovery_.path_knowledge() : PathKnowledge();
   AddressTokens::Room room;
-  return write_new_token(writer,
-                         shard_.tokens().make_new(active_.path.remote.ip, version_, now, shard_.services.random, room));
+  return write_new_token(
+      writer, shard_.tokens().make_new(active_.path.remote.ip, version_, path, now, shard_.services.random, room));
 }
 
 }  // namespace viaduct::quic

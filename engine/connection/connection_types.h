@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/packet.h"
 #include "engine/app_channel.h"
+#include "engine/congestion/careful_resume.h"
 #include "engine/wire/packet_header.h"
 #include "engine/wire/role.h"
 #include "engine/wire/version.h"
@@ -61,6 +62,7 @@ struct ConnectionStart {
   uint64_t cookie = 0;             // client
   ServerMemory* memory = nullptr;  // client
   bool address_is_proved = false;  // server: a token says so
+  PathKnowledge path_knowledge = {};  // server: of an earlier connection to the same address
 };
 
 }  // namespace viaduct::quic

@@ -105,7 +105,8 @@ Verdict Shard::accept(Packet& datagram, const PacketHeader& header, Instant now)
                               .original_dcid = retried ? token.original_dcid : dcid,
                               .initial_dcid = dcid,
                               .remote_id = ConnectionId(header.scid),
-                              .address_is_proved = token.proves_address()};
+                              .address_is_proved = token.proves_address(),
+                              .path_knowledge = config.careful_resume ? token.path : PathKnowledge()};
   Connection* connection = make_connection(start, std::move(keys), now);
   if (!connection) return kConnectionLimit;
   stats.connections_accepted.add();

@@ -27,6 +27,8 @@ class ShardMap;
 namespace viaduct::quic {
 
 class Tracer;
+struct RetrySharing;
+
 // When a server makes clients prove their address before it keeps state for them (RFC 9000 section 8.1.2).
 enum class RetryPolicy : uint8_t { kNever, kUnderLoad, kAlways };
 
@@ -58,6 +60,7 @@ struct EndpointConfig {
   // Share of packets whose loss NewReno and CUBIC do not answer, while the round trip shows no queue: for paths that
   // lose some by themselves. 0, as RFC 9002 and RFC 9438 ask for, or at most LossTolerance::kMost.
   double loss_tolerance = 0;
+  bool careful_resume = true;                    // server: NEW_TOKEN tokens remember the path (RFC 9959)
   bool ecn = true;                               // mark 1-RTT packets ECT(0) where the path lets marks through
   uint64_t key_update_after = 1 << 22;           // packets that one 1-RTT key seals before we update it
   unsigned packets_per_visit = 16;               // datagrams one connection may build before the next has its turn
@@ -110,6 +113,7 @@ struct EndpointServices {
   // Shared by all whose tokens are to be good with each other, as is the clock that `now` and token_clock add up to.
   std::array<uint8_t, 32> token_secret{};
   Duration token_clock;
+  const RetrySharing* retry_sharing = nullptr;  // with a balancer in front (address_tokens.h); null: none sends Retry
 };
 
 }  // namespace viaduct::quic

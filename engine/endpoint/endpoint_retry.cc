@@ -18,6 +18,7 @@ Verdict Shard::send_retry(const Packet& datagram, const PacketHeader& header, In
   AddressTokens::Room room;
   const Bytes token =
       tokens_.make_retry(datagram.path.remote, header.version, header.dcid, scid.bytes(), now, services.random, room);
+  if (token.empty()) return kRetryUnanswered;
   std::array<uint8_t, StatelessReplies::kMaxSize> packet;
   ByteWriter writer(packet);
   write_retry(writer, header.version, header.scid, scid.bytes(), token, static_cast<uint8_t>(services.random.u32()));

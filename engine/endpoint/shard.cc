@@ -61,7 +61,8 @@ Shard::Shard(const EndpointConfig& given, const EndpointServices& given_services
       by_index_(config.max_connections, nullptr),
       batch_(services.protector, std::max<size_t>(config.max_udp_payload, kMinInitialDatagram)),
       replies_(config.stateless_replies_per_second),
-      tokens_(services.token_secret, {config.retry_token_life, config.new_token_life}, services.token_clock),
+      tokens_(services.token_secret, {config.retry_token_life, config.new_token_life}, services.token_clock,
+              services.retry_sharing),
       path_mtu_limit_(kPathMtuPerSecond) {
   released_.reserve(config.max_held_packets + 4 * kBurst);
 }

@@ -34,6 +34,7 @@ idle_timeout = "3s"
 congestion = "new-reno"
 max_connections = 100
 loss_tolerance = "0.5%"
+careful_resume = false
 )";
 
 std::string errors_of(const std::string& text) {
@@ -104,6 +105,7 @@ TEST(Config, says_what_is_to_be) {
   EXPECT_EQ(config->transport.idle_timeout, Duration::seconds(3));
   EXPECT_EQ(config->transport.congestion, quic::ControllerKind::kNewReno);
   EXPECT_DOUBLE_EQ(config->transport.loss_tolerance, 0.005);
+  EXPECT_FALSE(config->transport.careful_resume);
   EXPECT_EQ(config->http.max_connections, 100u);
   EXPECT_EQ(config->transport.max_streams_bidi, config->http.max_requests_per_connection);
 }
@@ -201,6 +203,21 @@ TEST(Config, says_what_a_balancer_reads) {
   ASSERT_TRUE(keyed->quic_lb->config.key);
   EXPECT_EQ((*keyed->quic_lb->config.key)[0], 0x8f);
   EXPECT_FALSE(parse_config(kGood, "origin.toml")->quic_lb);
+}
+
+TEST(Config, says_what_a_balancer_makes_retry_tokens_with) {
+  const std::string keys = "key = \"000102030405060708090a0b0c0d0e0f\"\niv = \"000102030405060708090a0b\"\n";
+  const auto config = parse_config(kGood + "[retry_offload]\nkey_sequence = 7\n" + keys, "origin.toml");
+  ASSERT_TRUE(config && config->retry_key);
+  EXPECT_EQ(config->retry_key->sequence, 7);
+  EXPECT_EQ(config->retry_key->key[15], 15);
+  EXPECT_EQ(config->retry_key->iv[11], 11);
+  EXPECT_FALSE(parse_config(kGood, "origin.toml")->retry_key);
+  EXPECT_NE(errors_of(kGood + "[retry_offload]\nkey_sequence = 128\n" + keys).find("retry_offload.key_sequence"),
+            std::string::npos);
+  const std::string incomplete = errors_of(kGood + "[retry_offload]\nkey = \"00\"\n");
+  EXPECT_NE(incomplete.find("retry_offload.key: expected 32 hexadecimal digits"), std::string::npos);
+  EXPECT_NE(incomplete.find("retry_offload.iv"), std::string::npos);
 }
 
 TEST(Config, says_what_is_wrong_with_connection_ids) {
