@@ -9,7 +9,19 @@ namespace {
 constexpr double kPacketBytes = 1500;
 constexpr uint64_t kForEver = uint64_t{1} << 40;
 
-ScenarioConfig config_of(const CongestionOptions& options) {
+double jain(const std::map<uint16_t, uint64_t>& bytes, size_t flows) {
+  double sum = 0, squares = 0;
+  for (const auto& [port, count] : bytes) {
+    const auto value = static_cast<double>(count);
+    sum += value;
+    squares += value * value;
+  }
+  return squares > 0 ? sum * sum / (static_cast<double>(flows) * squares) : 0;
+}
+
+}  // namespace
+
+ScenarioConfig congestion_scenario(const CongestionOptions& options) {
   ScenarioConfig config;
   config.seed = options.seed;
   const double bdp = options.megabits * 1e6 / 8 * options.round_trip.seconds();
@@ -33,18 +45,6 @@ ScenarioConfig config_of(const CongestionOptions& options) {
   return config;
 }
 
-double jain(const std::map<uint16_t, uint64_t>& bytes, size_t flows) {
-  double sum = 0, squares = 0;
-  for (const auto& [port, count] : bytes) {
-    const auto value = static_cast<double>(count);
-    sum += value;
-    squares += value * value;
-  }
-  return squares > 0 ? sum * sum / (static_cast<double>(flows) * squares) : 0;
-}
-
-}  // namespace
-
 double CongestionFigures::megabits(Duration from, Duration until) const {
   double sum = 0;
   size_t count = 0;
@@ -58,7 +58,7 @@ double CongestionFigures::megabits(Duration from, Duration until) const {
 }
 
 CongestionFigures measure_congestion(const CongestionOptions& options) {
-  Scenario scenario(config_of(options));
+  Scenario scenario(congestion_scenario(options));
   CongestionFigures figures;
   std::map<uint16_t, uint64_t> by_flow;
   scenario.simulation().add_delivered_tap([&](const Datagram& datagram) {

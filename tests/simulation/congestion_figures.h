@@ -40,7 +40,9 @@ struct CongestionFigures {
   double megabits(Duration from, Duration until) const;
 };
 
-// All flows have data for ever. They begin together.
+// The path and the flows, which have data for ever.
+ScenarioConfig congestion_scenario(const CongestionOptions& options);
+// They begin together.
 CongestionFigures measure_congestion(const CongestionOptions& options);
 
 }  // namespace viaduct::sim
