@@ -12,12 +12,14 @@ namespace viaduct::lb {
 
 // What a frame is about.
 enum class FrameKind : uint8_t {
-  kDatagram,   // UDP for a service
-  kIcmpError,  // about something that a server of a service sent
-  kNatReturn,  // UDP for an address that flows are translated to
-  kLink,       // anything else, for the link side: ARP, neighbour discovery, echo, other addresses
-  kForOthers,  // an ICMP error about a flow that another worker may know
-  kEnded,      // has its verdict
+  kDatagram,      // UDP for a service
+  kIcmpError,     // about something that a server of a service sent
+  kOwnIcmpError,  // about something that we sent
+  kNatReturn,     // UDP for an address that flows are translated to
+  kLink,          // anything else, for the link side: ARP, neighbour discovery, echo, other addresses
+  kForOthers,     // an ICMP error about a flow that another worker may know
+  kForOwner,      // for the worker that owns its destination connection ID, or back to the one that asked
+  kEnded,         // has its verdict
 };
 
 // How the server was found, in the order of the draft (draft-ietf-quic-load-balancers section 4).

@@ -1,6 +1,7 @@
 #include "apps/lb/config_file.h"
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <format>
 #include <fstream>
@@ -73,7 +74,49 @@ void read_backend(TableReader& table, const PoolConfig& pool, Places& places, st
   out.push_back(std::move(backend));
 }
 
+// "200-399", or one status alone.
+std::string parse_statuses(const std::string& text, Http3Question& question) {
+  constexpr std::string_view kExpected = "a status or a range of them within 200 to 599, like \"200-399\"";
+  const auto number = [](std::string_view digits) -> std::optional<uint16_t> {
+    uint16_t value = 0;
+    const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    const bool is_status =
+        error == std::errc() && rest == digits.data() + digits.size() && value >= 200 && value <= 599;
+    return is_status ? std::optional(value) : std::nullopt;
+  };
+  const size_t dash = text.find('-');
+  const auto least = number(std::string_view(text).substr(0, dash));
+  const auto most = dash == std::string::npos ? least : number(std::string_view(text).substr(dash + 1));
+  if (!least || !most || *least > *most) return std::string(kExpected);
+  question.least_status = *least;
+  question.most_status = *most;
+  return {};
+}
+
+void read_question(TableReader& table, Http3Question& question) {
+  table.text("host", question.host);
+  table.text("path", question.path);
+  if (!question.path.starts_with('/')) table.fail("path", "expected a path like \"/health\"");
+  table.parsed("status", [&](const std::string& text) { return parse_statuses(text, question); });
+  table.text("ca_file", question.ca_file);
+  if (!question.ca_file.empty() && !std::ifstream(question.ca_file))
+    table.fail("ca_file", std::format("expected a file that can be read: {}", std::strerror(errno)));
+  table.flag("insecure", question.insecure);
+}
+
 void read_health(TableReader& table, HealthConfig& health) {
+  static constexpr std::string_view kChecks[] = {"version-negotiation", "http3"};
+  static constexpr std::string_view kOfHttp3[] = {"host", "path", "status", "ca_file", "insecure"};
+  Http3Question question;
+  read_question(table, question);
+  if (table.choice("check", kChecks) == 1) {
+    table.require("host", "the name that servers are asked for");
+    health.http3 = question;
+  } else {
+    for (const std::string_view key : kOfHttp3) {
+      if (table.has(key)) table.fail(key, "expected with check = \"http3\" alone");
+    }
+  }
   table.duration("interval", health.interval, Duration::milliseconds(100), Duration::seconds(3600));
   table.duration("timeout", health.timeout, Duration::milliseconds(100), Duration::seconds(3600));
   table.number("fall", health.fall, 1, 1000);

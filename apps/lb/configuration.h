@@ -55,8 +55,20 @@ struct BackendConfig {
   std::vector<ServerId> server_ids;
 };
 
+// A request that a server has to answer well.
+struct Http3Question {
+  std::string host;  // SNI, :authority, and what the certificate has to be for
+  std::string path = "/";
+  uint16_t least_status = 200, most_status = 399;  // of a good answer
+  std::string ca_file;                             // of certificates to trust (PEM); empty: the system's
+  bool insecure = false;                           // takes any certificate
+
+  bool operator==(const Http3Question&) const = default;
+};
+
 // Servers are asked whether they are there; those that do not answer get nothing.
 struct HealthConfig {
+  std::optional<Http3Question> http3;        // none: by a packet of an unknown version
   Duration interval = Duration::seconds(2);  // between two questions to one server, a tenth more or less
   Duration timeout = Duration::seconds(1);   // for an answer; below the interval
   unsigned fall = 3;                         // questions in a row without an answer

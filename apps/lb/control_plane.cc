@@ -1,5 +1,6 @@
 #include "apps/lb/control_plane.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "apps/lb/program.h"
@@ -7,6 +8,9 @@
 
 namespace viaduct::lb {
 namespace {
+
+// How often the control thread looks around while health checks have connections open.
+constexpr Duration kTalkInterval = Duration::milliseconds(2);
 
 template <class T>
 std::vector<T*> collect(const Program& program, T WorkerControl::* part) {
@@ -38,6 +42,7 @@ std::expected<std::unique_ptr<ControlPlane>, std::string> ControlPlane::make(Pro
 }
 
 void ControlPlane::wait(Duration longest) const {
+  if (health_.is_talking()) longest = std::min(longest, kTalkInterval);
   if (socket_) return socket_->wait(static_cast<int>(longest.ms()));
   std::this_thread::sleep_for(std::chrono::nanoseconds(longest.ns()));
 }

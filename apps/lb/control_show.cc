@@ -72,8 +72,10 @@ Json show_backends(const Controller& controller, const ControlTarget& target) {
       row["state"] = kBackendStateNames[static_cast<size_t>(config.state)];
       row["because_of"] = reason_of(controller.overrides(), name, config.state);
       row["healthy"] = controller.overrides().is_healthy(name);
-      if (const HealthFigures* health = target.health(name))
+      if (const HealthFigures* health = target.health(name)) {
         row["health"] = {{"asked", health->asked}, {"answered", health->answered}, {"unanswered", health->unanswered}};
+        if (!health->problem.empty()) row["health"]["problem"] = health->problem;
+      }
       row["weight"] = config.weight;
       row["share"] = share_of(routing, pool.name, slot);
       row["server_ids"] = std::move(ids);

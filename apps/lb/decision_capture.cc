@@ -19,7 +19,8 @@ uint64_t wall_ns() {
 
 std::string comment_of(const DecidedFrame& frame, const RoutingSnapshot& snapshot) {
   if (frame.kind == FrameKind::kLink) return "for the link side";
-  if (frame.kind == FrameKind::kForOthers) return "passed on: another worker may know the flow";
+  if (frame.kind == FrameKind::kForOthers || frame.kind == FrameKind::kForOwner)
+    return "passed on: another worker may know the flow";
   const VerdictInfo* verdict = find_verdict(frame.verdict);
   std::string text(verdict ? verdict->name : "no verdict");
   if (!snapshot.is_usable(frame.slot)) return text;

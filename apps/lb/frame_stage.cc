@@ -74,13 +74,16 @@ void take_other_udp(Burst& burst, unsigned i, uint16_t port, const RoutingSnapsh
   read_invariants(burst, i, burst.payload[i]);
 }
 
-// One of a service's addresses hears of something that one of its servers sent.
+// One of a service's addresses hears of something that one of its servers sent, or we of something that we sent.
 void take_icmp(Burst& burst, unsigned i, const RoutingSnapshot& snapshot) {
   const uint8_t* ip = burst.ip[i];
   if (burst.ip_length[i] < burst.ip_header[i] + 8u) return;
   const IpAddress to = burst.is_v6[i] ? IpAddress::v6(ip + 24) : IpAddress::v4(ip + 16);
-  if (is_icmp_error(ip + burst.ip_header[i], burst.is_v6[i]) && snapshot.is_virtual(to))
+  if (!is_icmp_error(ip + burst.ip_header[i], burst.is_v6[i])) return;
+  if (snapshot.is_virtual(to))
     burst.kind[i] = FrameKind::kIcmpError;
+  else if (to == snapshot.link().source4 || to == snapshot.link().source6)
+    burst.kind[i] = FrameKind::kOwnIcmpError;
 }
 
 void take_ip(Burst& burst, unsigned i, const net::IpHeader& header, const RoutingSnapshot& snapshot,

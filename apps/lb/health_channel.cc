@@ -1,9 +1,21 @@
 #include "apps/lb/health_channel.h"
 
+#include <algorithm>
+
 #include "pmd-glue/ip_header.h"
 #include "pmd-glue/wire.h"
 
 namespace viaduct::lb {
+namespace {
+
+// Null where the backend is gone, or nobody knows where it is.
+const net::MacAddress* way_to(uint16_t slot, Router& router, const RoutingSnapshot& snapshot) {
+  if (slot >= snapshot.backends().size()) return nullptr;
+  router.take_snapshot(snapshot);
+  return router.next_hops().find(snapshot.backend(slot).next_hop);
+}
+
+}  // namespace
 
 bool HealthChannel::take(Bytes frame, const LinkFacts& link) {
   net::EthernetHeader ethernet;
@@ -16,18 +28,32 @@ bool HealthChannel::take(Bytes frame, const LinkFacts& link) {
   if (ip.protocol != net::kProtocolUdp || ip.payload_length < net::kUdpHeader) return false;
   if (ip.destination != link.source4 && ip.destination != link.source6) return false;
   const Bytes udp = packet.subspan(ip.length, ip.payload_length);
-  if (net::load_u16(udp.data() + 2) != kProbePort) return false;
-  const auto token = read_probe_answer(udp.subspan(net::kUdpHeader), {ip.source, net::load_u16(udp.data())});
+  const SocketAddress from{ip.source, net::load_u16(udp.data())};
+  const SocketAddress to{ip.destination, net::load_u16(udp.data() + 2)};
+  const Bytes payload = udp.subspan(net::kUdpHeader);
+  if (to.port >= kFirstConnectionPort && to.port <= kLastConnectionPort) return take_datagram(payload, from, to);
+  if (to.port != kProbePort) return false;
+  const auto token = read_probe_answer(payload, from);
   return token && answers_.push(*token);
 }
 
-void HealthChannel::step(Router& router, const RoutingSnapshot& snapshot) {
-  for (Probe probe; ready_.size() < kMostReady && questions_.pop(probe);) {
-    if (probe.slot >= snapshot.backends().size()) continue;
-    router.take_snapshot(snapshot);
-    const net::MacAddress* to = router.next_hops().find(snapshot.backend(probe.slot).next_hop);
-    if (to) ready_.push_back({probe, *to});
+bool HealthChannel::take_datagram(Bytes payload, const SocketAddress& from, const SocketAddress& to) {
+  if (payload.empty() || payload.size() > ProbeDatagram::kMost) return false;
+  ProbeDatagram datagram{.from = from, .to = to, .length = static_cast<uint16_t>(payload.size())};
+  std::ranges::copy(payload, datagram.bytes.begin());
+  return incoming_.push(datagram);
+}
+
+bool HealthChannel::write(Packet& packet, Router& router, const RoutingSnapshot& snapshot) {
+  for (Probe probe; questions_.pop(probe);) {
+    const net::MacAddress* to = way_to(probe.slot, router, snapshot);
+    if (to) return write_probe(packet, probe, snapshot, *to), true;
   }
+  for (ProbeDatagram datagram; outgoing_.pop(datagram);) {
+    const net::MacAddress* to = way_to(datagram.slot, router, snapshot);
+    if (to) return write_probe_datagram(packet, datagram, snapshot, *to), true;
+  }
+  return false;
 }
 
 }  // namespace viaduct::lb

@@ -6,16 +6,9 @@
 #include "base/log.h"
 
 namespace viaduct::lb {
-
-void HealthChecks::tend() {
-  follow_routing();
-  for (HealthChannel* channel : channels_)
-    channel->take_answers([this](uint64_t token) { monitor_.answer(token, target_.now()); });
-  ask();
-  report();
-}
-
 namespace {
+
+constexpr uint32_t kMostQuestionsOfPool = 256;
 
 uint16_t slot_of(const RoutingSnapshot& routing, const std::string& name) {
   const auto backend = std::ranges::find(routing.backends(), name, &Backend::name);
@@ -24,37 +17,148 @@ uint16_t slot_of(const RoutingSnapshot& routing, const std::string& name) {
 
 }  // namespace
 
+HealthChecks::HealthChecks(Controller& controller, ControlTarget& target, std::vector<HealthChannel*> channels,
+                           std::function<void()> nudge, Random random)
+    : controller_(controller),
+      target_(target),
+      channels_(std::move(channels)),
+      nudge_(std::move(nudge)),
+      monitor_(random) {}
+
+void HealthChecks::tend() {
+  now_ = target_.now();
+  follow_routing();
+  for (HealthChannel* channel : channels_)
+    channel->take_answers([this](uint64_t token) { monitor_.answer(token, now_); });
+  take_datagrams();
+  talk();
+  ask();
+  talk();
+  report();
+}
+
+bool HealthChecks::is_talking() const {
+  return std::ranges::any_of(askers_,
+                             [](const auto& entry) { return entry.second.prober && entry.second.prober->is_busy(); });
+}
+
 // Who is asked: every server that the file and operators do not keep down, if there is a way to ask it.
 void HealthChecks::follow_routing() {
   const RoutingSnapshot& routing = target_.routing();
   if (routing.serial() == serial_) return;
   serial_ = routing.serial();
   std::vector<HealthTarget> targets;
+  std::map<std::string, Asker> askers;
+  pools_.clear();
   for (const PoolConfig& pool : controller_.file().pools) {
     if (!pool.health) continue;
+    if (pool.health->http3) follow_pool(pool, askers);
     for (const BackendConfig& backend : pool.backends) {
       const std::string name = full_name(pool, backend);
       const BackendState state = controller_.overrides().state_of(name).value_or(backend.state);
-      if (state != BackendState::kDown && probe_for(routing, slot_of(routing, name), 0))
-        targets.push_back({name, *pool.health});
+      if (state == BackendState::kDown || !probe_for(routing, slot_of(routing, name), 0)) continue;
+      targets.push_back({name, *pool.health});
+      if (pool.health->http3) pools_[name] = pool.name;
     }
   }
-  monitor_.watch(targets, target_.now());
+  askers_ = std::move(askers);
+  monitor_.watch(targets, now_);
+}
+
+// Whoever asks already goes on, with what is under way.
+void HealthChecks::follow_pool(const PoolConfig& pool, std::map<std::string, Asker>& askers) {
+  const auto most = static_cast<uint32_t>(std::min<size_t>(pool.backends.size(), kMostQuestionsOfPool));
+  Asker& asker = askers[pool.name];
+  if (const auto known = askers_.find(pool.name); known != askers_.end()) asker = std::move(known->second);
+  const bool fits = asker.prober && asker.most >= most;
+  if (fits && asker.question == *pool.health->http3 && asker.timeout == pool.health->timeout) return;
+  if (asker.prober) {
+    for (const uint64_t token : asker.prober->open_questions()) monitor_.withdraw(token);
+  }
+  asker = {.question = *pool.health->http3, .timeout = pool.health->timeout, .most = most};
+  auto made = Http3Prober::make(asker.question, asker.timeout, most);
+  if (made) {
+    asker.prober = std::move(*made);
+  } else {
+    asker.problem = made.error();
+    log_error("health", std::format("pool {}: {}", pool.name, asker.problem));
+  }
+}
+
+void HealthChecks::take_datagrams() {
+  const auto take = [this](const ProbeDatagram& datagram) {
+    const Line& line = lines_[datagram.to.port - kFirstConnectionPort];
+    const auto asker = askers_.find(line.pool);
+    if (asker == askers_.end() || !asker->second.prober) return;
+    asker->second.prober->take({.local = datagram.to, .remote = datagram.from},
+                               Bytes(datagram.bytes).first(datagram.length), now_);
+  };
+  for (HealthChannel* channel : channels_) channel->take_datagrams(take);
+}
+
+// Lets connections say what they have to say, and hears how they ended.
+void HealthChecks::talk() {
+  bool has_sent = false;
+  const auto send = [&](const Path& path, Bytes bytes) {
+    ProbeDatagram datagram{.from = path.local,
+                           .to = path.remote,
+                           .slot = lines_[path.local.port - kFirstConnectionPort].slot,
+                           .length = static_cast<uint16_t>(bytes.size())};
+    std::ranges::copy(bytes, datagram.bytes.begin());
+    has_sent |= channels_.front()->send(datagram);
+  };
+  for (auto& [pool, asker] : askers_) {
+    if (!asker.prober) continue;
+    asker.prober->step(now_, send);
+    for (const Http3Prober::Result& result : asker.prober->take_results()) {
+      if (result.problem.empty())
+        monitor_.answer(result.token, now_);
+      else
+        monitor_.fail(result.token, "http3: " + result.problem);
+    }
+  }
+  if (has_sent) nudge_();
 }
 
 void HealthChecks::ask() {
-  const RoutingSnapshot& routing = target_.routing();
   bool has_asked = false;
-  for (const HealthMonitor::Question& question : monitor_.due(target_.now())) {
-    const auto probe = probe_for(routing, slot_of(routing, question.name), question.token);
-    has_asked |= probe && channels_.front()->ask(*probe);
+  for (const HealthMonitor::Question& question : monitor_.due(now_)) {
+    const auto pool = pools_.find(question.name);
+    if (pool == pools_.end())
+      has_asked |= ask_by_packet(question);
+    else
+      ask_by_request(question, pool->second, askers_[pool->second]);
   }
   if (has_asked) nudge_();
 }
 
+bool HealthChecks::ask_by_packet(const HealthMonitor::Question& question) {
+  const RoutingSnapshot& routing = target_.routing();
+  const auto probe = probe_for(routing, slot_of(routing, question.name), question.token);
+  return probe && channels_.front()->ask(*probe);
+}
+
+void HealthChecks::ask_by_request(const HealthMonitor::Question& question, const std::string& pool, Asker& asker) {
+  if (!asker.prober) {
+    monitor_.fail(question.token, "http3: " + asker.problem);
+    return;
+  }
+  const RoutingSnapshot& routing = target_.routing();
+  const auto probe = probe_for(routing, slot_of(routing, question.name), question.token);
+  const size_t line = next_line_;
+  const SocketAddress from{probe ? probe->from.ip : IpAddress(), static_cast<uint16_t>(kFirstConnectionPort + line)};
+  const bool is_asked =
+      probe && asker.prober->ask(question.token, {.local = from, .remote = probe->to}, question.deadline, now_);
+  // Too many are open: that says nothing about this server.
+  if (!is_asked) return monitor_.withdraw(question.token);
+  lines_[line] = {probe->slot, pool};
+  next_line_ = (line + 1) % lines_.size();
+}
+
 void HealthChecks::report() {
   for (const HealthMonitor::Change& change : monitor_.take_changes()) {
-    log_info("health", std::format("{} {}", change.name, change.is_healthy ? "answers again" : "does not answer"));
+    log_info("health", change.is_healthy ? std::format("{} answers again", change.name)
+                                         : std::format("{} is taken out: {}", change.name, change.problem));
     for (const std::string& error : controller_.set_healthy(change.name, change.is_healthy)) log_error("health", error);
   }
 }

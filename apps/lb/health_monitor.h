@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/lb/configuration.h"
@@ -22,9 +23,10 @@ struct HealthTarget {
 struct HealthFigures {
   bool is_healthy = true;
   uint64_t asked = 0, answered = 0, unanswered = 0;
+  std::string problem;  // with the last answer that was not as it should be; empty once all is well again
 };
 
-// A server is taken to be well until it has left `fall` questions in a row without an answer, and again once it has
+// A server is taken to be well until it has left `fall` questions in a row without a good answer, and again once it has
 // answered `rise` in a row. Control thread.
 class HealthMonitor {
  public:
@@ -37,15 +39,21 @@ class HealthMonitor {
   struct Question {
     std::string name;
     uint64_t token = 0;  // nobody else knows it; the answer has it
+    Instant deadline;    // of the answer
   };
   // What is to be asked now. Silence that has lasted too long counts.
   std::vector<Question> due(Instant now);
-  // An answer came. False where it is to no open question: too late, twice, or forged.
+  // A good answer came. False where it is to no open question: too late, twice, or forged.
   bool answer(uint64_t token, Instant now);
+  // An answer that is as bad as none. False where it is to no open question.
+  bool fail(uint64_t token, const std::string& problem);
+  // The question was not asked after all: as if it had not been due.
+  void withdraw(uint64_t token);
 
   struct Change {
     std::string name;
     bool is_healthy = false;
+    std::string problem;  // why it is not
   };
   // Servers whose state changed since the last call.
   std::vector<Change> take_changes();
@@ -62,7 +70,8 @@ class HealthMonitor {
     uint64_t token = 0;     // of the open question
     unsigned in_a_row = 0;  // answers or silences that contradict the state
   };
-  void note(const std::string& name, Server& server, bool was_answered);
+  void note(const std::string& name, Server& server, const std::string& problem);
+  std::pair<const std::string, Server>* asked_with(uint64_t token);
   Duration jittered(const HealthConfig& config);
 
   Random random_;

@@ -40,6 +40,22 @@ void write_payload(uint8_t* p, uint64_t token, const SocketAddress& server) {
   std::memcpy(p, &token, sizeof token);
 }
 
+// Headers in front of a UDP payload, and the tunnel to its server; hash: by which the tunnel's packets are told apart.
+void send_from(Packet& packet, const Path& path, const Backend& backend, uint64_t hash, const RoutingSnapshot& snapshot,
+               const net::MacAddress& to) {
+  const LinkFacts& link = snapshot.link();
+  packet.ecn = Ecn::kNotEct;
+  net::UdpHeaders headers;
+  headers.make(path, link.mac, to, link.vlan);
+  headers.prepend(packet, net::ChecksumFilling::kSoftware);
+  if (!is_tunnel(backend)) return;
+  const InnerPacket inner{.ip = packet.data() + headers.ip_offset,
+                          .length = static_cast<uint16_t>(packet.length - headers.ip_offset),
+                          .is_v6 = headers.is_v6,
+                          .hash = hash};
+  write_tunnel(packet, inner, backend, to);
+}
+
 }  // namespace
 
 std::optional<Probe> probe_for(const RoutingSnapshot& snapshot, uint16_t slot, uint64_t token) {
@@ -57,20 +73,17 @@ std::optional<Probe> probe_for(const RoutingSnapshot& snapshot, uint16_t slot, u
 }
 
 void write_probe(Packet& packet, const Probe& probe, const RoutingSnapshot& snapshot, const net::MacAddress& to) {
-  const LinkFacts& link = snapshot.link();
   packet.length = kProbeBytes;
-  packet.ecn = Ecn::kNotEct;
   write_payload(packet.data(), probe.token, probe.to);
-  net::UdpHeaders headers;
-  headers.make({.local = probe.from, .remote = probe.to}, link.mac, to, link.vlan);
-  headers.prepend(packet, net::ChecksumFilling::kSoftware);
-  const Backend& backend = snapshot.backend(probe.slot);
-  if (!is_tunnel(backend)) return;
-  const InnerPacket inner{.ip = packet.data() + headers.ip_offset,
-                          .length = static_cast<uint16_t>(packet.length - headers.ip_offset),
-                          .is_v6 = headers.is_v6,
-                          .hash = probe.token};
-  write_tunnel(packet, inner, backend, to);
+  send_from(packet, {.local = probe.from, .remote = probe.to}, snapshot.backend(probe.slot), probe.token, snapshot, to);
+}
+
+void write_probe_datagram(Packet& packet, const ProbeDatagram& datagram, const RoutingSnapshot& snapshot,
+                          const net::MacAddress& to) {
+  packet.length = datagram.length;
+  std::copy_n(datagram.bytes.data(), datagram.length, packet.data());
+  send_from(packet, {.local = datagram.from, .remote = datagram.to}, snapshot.backend(datagram.slot),
+            datagram.from.port, snapshot, to);
 }
 
 // RFC 9000 section 17.2.1: IDs change places; at least one version is offered, and not the one that was asked for.

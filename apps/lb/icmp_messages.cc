@@ -15,6 +15,7 @@ using net::load_u16;
 using net::store_u16;
 
 constexpr size_t kIcmpHeader = 8;
+constexpr uint8_t kHopByHop = 0, kDestinationOptions = 60;
 constexpr uint8_t kUnreachable4 = 3, kFragmentationNeeded = 4, kPacketTooBig6 = 2;
 constexpr uint8_t kHopLimit = 64;
 // Most that a message may have in all (RFC 1812 section 4.3.2.3, RFC 4443 section 2.4).
@@ -93,6 +94,78 @@ std::optional<QuotedPacket> read_quoted(const InnerPacket& message, uint16_t ip_
   return QuotedPacket{{header.source, load_u16(udp.data())},
                       {header.destination, load_u16(udp.data() + 2)},
                       udp.subspan(net::kUdpHeader)};
+}
+
+namespace {
+
+// Where the tunnel's packet begins in what a quoted packet of ours carries; empty where there is no tunnel.
+struct TunnelEnd {
+  size_t at = 0;
+  bool is_v6 = false;
+};
+std::optional<TunnelEnd> tunnel_end(uint8_t protocol, Bytes carried, uint16_t gue_port) {
+  if (protocol == kProtocolIpv4 || protocol == kProtocolIpv6) return TunnelEnd{0, protocol == kProtocolIpv6};
+  constexpr size_t kGueProtocolAt = net::kUdpHeader + 1;
+  if (protocol != net::kProtocolUdp || carried.size() < net::kUdpHeader || load_u16(carried.data() + 2) != gue_port ||
+      load_u16(carried.data()) < kFirstSourcePort)
+    return std::nullopt;
+  const bool is_v6 = carried.size() > kGueProtocolAt && carried[kGueProtocolAt] == kProtocolIpv6;
+  return TunnelEnd{net::kUdpHeader + kGueHeader, is_v6};
+}
+
+// The quoted IP header with the one extension header that we put behind it, if any.
+bool read_header_of_ours(Bytes quoted, bool is_v6, net::IpHeader& header) {
+  if (!read_quoted_ip(quoted, is_v6, header)) return false;
+  if (!is_v6 || (header.protocol != kHopByHop && header.protocol != kDestinationOptions)) return true;
+  const Bytes options = quoted.subspan(header.length);
+  if (options.size() < 2) return false;
+  const size_t size = (options[1] + size_t{1}) * 8;
+  if (options.size() < size || header.payload_length < size) return false;
+  header.protocol = options[0];
+  header.length = static_cast<uint16_t>(header.length + size);
+  header.payload_length = static_cast<uint16_t>(header.payload_length - size);
+  return true;
+}
+
+}  // namespace
+
+std::optional<QuotedOfOurs> read_quoted_of_ours(const InnerPacket& message, uint16_t ip_header, uint16_t gue_port) {
+  const MutableBytes icmp(message.ip + ip_header, message.length - ip_header);
+  if (icmp.size() < kIcmpHeader || icmp_checksum(message.ip, message.is_v6, icmp) != 0) return std::nullopt;
+  MutableBytes quoted = icmp.subspan(kIcmpHeader);
+  QuotedOfOurs found{.packet = {nullptr, 0, message.is_v6, 0}};
+  net::IpHeader header;
+  if (!read_header_of_ours(quoted, message.is_v6, header)) return std::nullopt;
+  if (const auto inner = tunnel_end(header.protocol, quoted.subspan(header.length), gue_port)) {
+    found.is_tunnelled = true;
+    found.packet.is_v6 = inner->is_v6;
+    found.overhead = header.length + inner->at;
+    quoted = quoted.subspan(std::min(found.overhead, quoted.size()));
+    if (!read_quoted_ip(quoted, inner->is_v6, header)) return found;
+  }
+  const bool is_udp = header.protocol == net::kProtocolUdp;
+  if (!is_udp && !found.is_tunnelled) return std::nullopt;
+  if (!is_udp || quoted.size() < header.length + net::kUdpHeader) return found;
+  const uint8_t* udp = quoted.data() + header.length;
+  found.is_enough = true;
+  found.packet.ip = quoted.data();
+  found.ip_header = header.length;
+  found.whole = static_cast<uint16_t>(header.length + header.payload_length);
+  found.packet.length = static_cast<uint16_t>(std::min<size_t>(quoted.size(), found.whole));
+  found.source = {header.source, load_u16(udp)};
+  found.destination = {header.destination, load_u16(udp + 2)};
+  return found;
+}
+
+std::optional<uint16_t> read_too_big(const InnerPacket& message, uint16_t ip_header) {
+  const uint8_t* icmp = message.ip + ip_header;
+  if (message.is_v6) {
+    if (icmp[0] != kPacketTooBig6) return std::nullopt;
+    return load_u16(icmp + 4) != 0 ? uint16_t{0xffff} : load_u16(icmp + 6);
+  }
+  const uint16_t mtu = load_u16(icmp + 6);
+  const bool is_told = icmp[0] == kUnreachable4 && icmp[1] == kFragmentationNeeded && mtu != 0;
+  return is_told ? std::optional(mtu) : std::nullopt;
 }
 
 void translate_quoted(const InnerPacket& message, uint16_t ip_header, const SocketAddress& server,

@@ -28,6 +28,24 @@ struct QuotedPacket {
 // or what it quotes is no UDP.
 std::optional<QuotedPacket> read_quoted(const InnerPacket& message, uint16_t ip_header);
 
+// A packet that we sent ourselves and an ICMP error quotes, as far as it was quoted: a client's in a tunnel, or any
+// other datagram.
+struct QuotedOfOurs {
+  bool is_tunnelled = false;
+  bool is_enough = false;  // whether the client's UDP header is there; otherwise nothing below is
+  InnerPacket packet;      // the client's, where it was tunnelled
+  uint16_t ip_header = 0;  // bytes of its IP header
+  uint16_t whole = 0;      // bytes of IP that it had
+  size_t overhead = 0;     // that the tunnel had in front of it
+  SocketAddress source, destination;
+};
+// message: as above, to an address of our own. Empty where its checksum is wrong or what it quotes is neither of these.
+std::optional<QuotedOfOurs> read_quoted_of_ours(const InnerPacket& message, uint16_t ip_header, uint16_t gue_port);
+
+// The MTU that a message tells for which a packet was too big; empty for any other message, and for routers so old that
+// they do not say (RFC 1191 section 4).
+std::optional<uint16_t> read_too_big(const InnerPacket& message, uint16_t ip_header);
+
 // Rewrites an ICMP error for a server behind translation: the message goes to `server`, and what it quotes is what
 // the server itself sent, from `server` to `translated`. All are of the message's family.
 void translate_quoted(const InnerPacket& message, uint16_t ip_header, const SocketAddress& server,

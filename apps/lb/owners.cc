@@ -22,14 +22,17 @@ unsigned Owners::owner_of(Packet& frame, const RoutingSnapshot& snapshot) const 
     const uint8_t* udp = packet.data() + ip.length;
     const uint16_t port = net::load_u16(udp + 2);
     const bool is_ours = ip.destination == snapshot.link().source4 || ip.destination == snapshot.link().source6;
-    if (is_ours && port >= facts.first_nat_port && port <= facts.last_nat_port)
-      return static_cast<unsigned>(port - facts.first_nat_port) / facts.nat_ports_of_worker;
+    if (is_ours && is_of_translated(port)) return by_port(port);
     return hand_off ? by_hash(hash.of_packet(packet.data(), is_v6, udp)) : worker;
   }
-  if (!hand_off || !snapshot.is_virtual(ip.destination)) return worker;
+  const bool is_of_ours = ip.destination == snapshot.link().source4 || ip.destination == snapshot.link().source6;
+  const bool is_of_flow = hand_off && snapshot.is_virtual(ip.destination);
+  if (!is_of_ours && !is_of_flow) return worker;
+  if (ip.protocol != (is_v6 ? net::kProtocolIcmpv6 : net::kProtocolIcmp)) return worker;
   const InnerPacket message{packet.data(), static_cast<uint16_t>(ip.length + ip.payload_length), is_v6, 0};
   const auto quoted = read_quoted(message, ip.length);
-  return quoted ? by_hash(hash.of_addresses(quoted->destination, quoted->source)) : worker;
+  if (!quoted) return worker;
+  return is_of_ours ? by_port(quoted->source.port) : by_hash(hash.of_addresses(quoted->destination, quoted->source));
 }
 
 }  // namespace viaduct::lb

@@ -89,6 +89,7 @@ std::string Program::make_workers() {
   Random random = Random::from_system();
   hand_off_ = std::make_unique<HandOff>(config_.workers.workers, kHandOffRing);
   if (config_.workers.workers > 1 && !config_.hand_off) relay_ = std::make_unique<IcmpRelay>(*hand_off_);
+  if (config_.workers.workers > 1) flows_ = std::make_unique<FlowRelay>(*hand_off_);
   for (unsigned i = 0; i < config_.workers.workers; ++i) {
     Worker worker;
     worker.port = &device_->queue(i);
@@ -96,9 +97,10 @@ std::string Program::make_workers() {
     std::array<uint8_t, Random::kSeedSize> seed;
     random.fill(seed);
     const FrameFacts facts = frame_facts(i);
-    worker.handler =
-        std::make_unique<Handler<Link>>(Owners{i, config_.workers.workers, config_.hand_off, facts, relay_.get()},
-                                        config_.routing, facts, snapshot_, *worker.link, Random(seed));
+    worker.handler = std::make_unique<Handler<Link>>(
+        Owners{i, config_.workers.workers, config_.hand_off, facts, relay_.get(), flows_.get()}, config_.routing, facts,
+        snapshot_, *worker.link, Random(seed));
+    worker.handler->set_wall_clock(wall_);
     worker.loop = std::make_unique<WorkerLoop<net::FramePort, Handler<Link>>>(
         *worker.port, *worker.handler, *hand_off_, quiescence_,
         WorkerOptions{.worker = i, .idle_policy = config_.workers.idle});
@@ -182,6 +184,7 @@ void Program::run() {
 }
 
 void Program::tend() {
+  wall_.adjust();
   control_->tend();
   const Instant now = MonotonicClock::now();
   snapshot_.reclaim();

@@ -92,6 +92,8 @@ class Program {
   std::unique_ptr<net::IpInterface> interface_;
   std::unique_ptr<HandOff> hand_off_;
   std::unique_ptr<IcmpRelay> relay_;  // where the device spreads flows over several workers
+  std::unique_ptr<FlowRelay> flows_;  // of several workers
+  settings::WallClock wall_;
   Quiescence quiescence_;
   SlotDirectory slots_;
   SlowStart slow_start_;

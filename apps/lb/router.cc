@@ -22,7 +22,10 @@ Router::Router(const Configuration& configuration, const FrameFacts& facts, Rand
       limiter_(configuration.hash_key),
       icmp_limit_(configuration.icmp_per_second),
       random_(random),
-      backend_counters_(SlotDirectory::kMaxSlots) {}
+      backend_counters_(SlotDirectory::kMaxSlots) {
+  for_owners_.reserve(Burst::kMax);
+  notes_.reserve(Burst::kMax);
+}
 
 void Router::take_snapshot(const RoutingSnapshot& snapshot) {
   if (snapshot.serial() == known_snapshot_) return;
@@ -41,9 +44,10 @@ void Router::take_snapshot(const RoutingSnapshot& snapshot) {
   retry_.emplace(*retry_config_, Random(seed));
 }
 
-void Router::route(const RoutingSnapshot& snapshot, std::span<Packet*> frames, Instant now, bool others_may_know) {
+void Router::route(const RoutingSnapshot& snapshot, std::span<Packet*> frames, Instant now, Asking asking) {
   take_snapshot(snapshot);
-  others_may_know_ = others_may_know;
+  asking_ = asking;
+  notes_.clear();
   burst_.count = static_cast<unsigned>(frames.size());
   std::ranges::copy(frames, burst_.packet);
   run_stages(snapshot, now);
@@ -79,8 +83,9 @@ void Router::route_unroutable(const RoutingSnapshot& snapshot, Instant now) {
     hash_dcid(snapshot, i);
   }
   for (const uint8_t i : missed_) {
+    if (dcid_hash_[i] != 0 && !owns_dcid(i) && ask_owner(i)) continue;
     const bool is_found = (dcid_hash_[i] != 0 && look_up(snapshot, i, RoutingStep::kDcidTable, dcid_hash_[i], now)) ||
-                          look_up(snapshot, i, RoutingStep::kAddressTable, burst_.hash[i], now);
+                          give_back(i) || look_up(snapshot, i, RoutingStep::kAddressTable, burst_.hash[i], now);
     if (!is_found) route_as_new(snapshot, i, now);
   }
 }
@@ -103,6 +108,20 @@ void Router::hash_dcid(const RoutingSnapshot& snapshot, unsigned i) {
   if (!by_dcid_ || burst_.dcid[i].size == 0) return;
   dcid_hash_[i] = flow_hash_.of_dcid(snapshot.service(burst_.service[i]).key, burst_.dcid[i].bytes());
   flows_.prefetch(dcid_hash_[i]);
+}
+
+// True where the frame is the owner's to look at.
+bool Router::ask_owner(unsigned i) {
+  if (asking_.dcid != Asking::Dcid::kOwner) return false;
+  burst_.kind[i] = FrameKind::kForOwner;
+  return true;
+}
+
+// What this worker was asked for and does not know; whoever asked decides.
+bool Router::give_back(unsigned i) {
+  if (asking_.dcid != Asking::Dcid::kOnlyHere) return false;
+  burst_.kind[i] = FrameKind::kForOwner;
+  return true;
 }
 
 // A flow whose server is gone is as good as unknown.
@@ -163,7 +182,11 @@ void Router::remember(unsigned i, Instant now) {
   flows_.insert(burst_.hash[i], burst_.slot[i], now);
   if (!burst_.is_long[i]) return;
   flows_.insert(scid_hash_[i], burst_.slot[i], now);
-  if (dcid_hash_[i] != 0) flows_.insert(dcid_hash_[i], burst_.slot[i], now);
+  if (dcid_hash_[i] == 0) return;
+  if (owns_dcid(i))
+    flows_.insert(dcid_hash_[i], burst_.slot[i], now);
+  else
+    notes_.push_back({dcid_hash_[i], burst_.slot[i]});
 }
 
 // Only where nothing is known yet: nobody can take a flow away by sending a routable ID from its addresses.
@@ -173,14 +196,22 @@ void Router::remember_routable(unsigned i, Instant now) {
     flows_.insert(burst_.hash[i], burst_.slot[i], now);
 }
 
+void Router::hand_elsewhere(unsigned i) {
+  if (burst_.kind[i] == FrameKind::kForOwner)
+    for_owners_.push_back({.hash = dcid_hash_[i], .packet = burst_.packet[i]});
+  else
+    (burst_.kind[i] == FrameKind::kLink ? for_link_ : for_others_).push(burst_.packet[i]);
+}
+
 void Router::hand_out() {
   outgoing_.size = finished_.size = for_link_.size = for_others_.size = 0;
+  for_owners_.clear();
   // Nearly all of a burst have one verdict: one addition for each row of equal ones.
   Verdict verdict = Verdict::kNone;
   uint64_t row = 0;
   for (unsigned i = 0; i < burst_.count; ++i) {
     if (burst_.kind[i] != FrameKind::kEnded) {
-      (burst_.kind[i] == FrameKind::kLink ? for_link_ : for_others_).push(burst_.packet[i]);
+      hand_elsewhere(i);
       continue;
     }
     if (burst_.verdict[i] != verdict) {
@@ -198,7 +229,7 @@ Decision Router::explain(const RoutingSnapshot& snapshot, Packet& frame, Instant
   take_snapshot(snapshot);
   burst_.count = 1;
   burst_.packet[0] = &frame;
-  others_may_know_ = false;
+  asking_ = {};
   is_dry_ = true;
   run_stages(snapshot, now);
   is_dry_ = false;

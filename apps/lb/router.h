@@ -52,6 +52,17 @@ struct Decision {
   std::string forwarding;
 };
 
+// Whom a worker may ask for what its own tables do not know.
+struct Asking {
+  bool icmp = false;  // other workers, for the flow of an ICMP error
+  enum class Dcid : uint8_t {
+    kNobody,
+    kOwner,     // the worker that has the destination IDs of this hash
+    kOnlyHere,  // it is this one that is asked: a frame whose ID it does not know goes back
+  };
+  Dcid dcid = Dcid::kNobody;
+};
+
 // Everything of one worker. Its stages, in order:
 //
 //   parse ─► connection IDs (a batch of ciphers) ─► tables ─► hash ─► limits ─► rewrite or encapsulate
@@ -69,9 +80,18 @@ class Router {
   // Routes received frames, up to Burst::kMax. Each ends in exactly one verdict (in verdicts()), unless it is for the
   // link side or for other workers. A changed snapshot is noticed by itself.
   //
-  // others_may_know: an ICMP error about a flow that is not in this worker's tables, but might be in another one's, is
-  // left as it is. Otherwise it is decided without state.
-  void route(const RoutingSnapshot& snapshot, std::span<Packet*> frames, Instant now, bool others_may_know = false);
+  // asking: a frame about a flow that is not in this worker's tables, but might be in another one's, is left as it is.
+  // Otherwise it is decided without state.
+  void route(const RoutingSnapshot& snapshot, std::span<Packet*> frames, Instant now, Asking asking = {});
+
+  // Which worker this is of how many; before the first frame. Destination IDs are spread over them by hash.
+  void set_worker(unsigned worker, unsigned workers) {
+    worker_ = worker;
+    workers_ = workers;
+  }
+  unsigned owner_of_dcid(uint64_t hash) const { return static_cast<unsigned>((hash >> 32) % workers_); }
+  // A flow that another worker met, whose destination ID is this one's to know.
+  void learn_dcid(uint64_t hash, uint16_t slot, Instant now) { flows_.insert(hash, slot, now); }
 
   // Notices a changed snapshot, with or without frames.
   void take_snapshot(const RoutingSnapshot& snapshot);
@@ -81,6 +101,14 @@ class Router {
   std::span<Packet*> finished() { return finished_.span(); }
   std::span<Packet*> for_link() { return for_link_.span(); }
   std::span<Packet*> for_others() { return for_others_.span(); }
+  // Frames for the owner of their destination ID, or back to whoever asked; and what owners are to be told.
+  struct DcidNote {
+    uint64_t hash = 0;
+    uint16_t slot = kNoSlot;
+    Packet* packet = nullptr;
+  };
+  std::span<const DcidNote> for_owners() const { return for_owners_; }
+  std::span<const DcidNote> notes() const { return notes_; }
 
   // What was found out about the frames of the last route(), and its verdicts.
   const Burst& burst() const { return burst_; }
@@ -125,6 +153,9 @@ class Router {
   void hash_addresses(unsigned i);
   void hash_scid(unsigned i);
   void hash_dcid(const RoutingSnapshot& snapshot, unsigned i);
+  bool ask_owner(unsigned i);
+  bool give_back(unsigned i);
+  bool owns_dcid(unsigned i) const { return workers_ == 1 || owner_of_dcid(dcid_hash_[i]) == worker_; }
   bool look_up(const RoutingSnapshot& snapshot, unsigned i, RoutingStep step, uint64_t hash, Instant now);
   void route_as_new(const RoutingSnapshot& snapshot, unsigned i, Instant now);
   bool is_admitted(const RoutingSnapshot& snapshot, unsigned i, Instant now);
@@ -135,6 +166,17 @@ class Router {
   void route_others(const RoutingSnapshot& snapshot, Instant now);
   void route_icmp(const RoutingSnapshot& snapshot, unsigned i, Instant now);
   bool leave_to_others(unsigned i, Instant now);
+  void return_icmp(const RoutingSnapshot& snapshot, unsigned i, Instant now);
+  // A client's packet again, of which an error quotes what we made of it.
+  struct WayBack {
+    InnerPacket packet;   // as far as it was quoted
+    net::MacAddress to;   // towards the client
+    uint16_t whole = 0;   // bytes of IP that it had
+    size_t overhead = 0;  // and how many more it had when we sent it
+  };
+  std::optional<WayBack> way_back_of(const RoutingSnapshot& snapshot, unsigned i, const QuotedOfOurs& quoted) const;
+  std::optional<WayBack> translate_back(const RoutingSnapshot& snapshot, unsigned i, const QuotedOfOurs& quoted,
+                                        Instant now);
   void return_translated(const RoutingSnapshot& snapshot, unsigned i, Instant now);
 
   void write_briefs(const RoutingSnapshot& snapshot);
@@ -165,6 +207,7 @@ class Router {
     burst_.verdict[i] = verdict;
   }
   void hand_out();
+  void hand_elsewhere(unsigned i);
 
   FrameFacts facts_;
   FlowHash flow_hash_;
@@ -174,7 +217,8 @@ class Router {
   NewFlowLimiter limiter_;
   net::EchoLimit icmp_limit_;
   net::EchoLimit asking_limit_{kMostAskedPerSecond};
-  bool others_may_know_ = false;
+  Asking asking_;
+  unsigned worker_ = 0, workers_ = 1;
   Random random_;
   std::optional<RetryConfig> retry_config_;
   std::optional<RetryGate> retry_;
@@ -192,6 +236,7 @@ class Router {
   uint64_t scid_hash_[Burst::kMax], dcid_hash_[Burst::kMax];
   uint16_t session_[Burst::kMax];  // where it is to be translated: the one that it has to be, if any
   List outgoing_, finished_, for_link_, for_others_;
+  std::vector<DcidNote> for_owners_, notes_;
   VerdictCounters verdicts_;
   std::vector<BackendCounters> backend_counters_;
   std::array<IdCounters, 8> id_counters_;

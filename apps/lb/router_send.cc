@@ -3,13 +3,11 @@
 #include <cstring>
 #include <utility>
 
-#include "apps/lb/icmp_messages.h"
-#include "apps/lb/id_stage.h"
 #include "apps/lb/router.h"
 #include "apps/lb/tunnel_headers.h"
 #include "apps/lb/udp_checksum.h"
 #include "apps/lb/verdicts.h"
-#include "flowsteer/invariants.h"
+#include "flowsteer/quic_lb.h"
 #include "pmd-glue/wire.h"
 
 namespace viaduct::lb {
@@ -31,21 +29,6 @@ size_t overhead_of(const Backend& backend, const InnerPacket& inner, uint16_t ip
   if (is_tunnel(backend)) return backend.overhead;
   if (backend.forwarding == Forwarding::kDirect) return hint_overhead(backend, inner.is_v6);
   return growth(inner, ip_header, backend.outer_v6) + hint_overhead(backend, backend.outer_v6);
-}
-
-SocketAddress server_address(const Backend& backend, const SocketAddress& service) {
-  return {backend.address.ip, backend.address.port != 0 ? backend.address.port : service.port};
-}
-
-// Our own side of translated flows.
-IpAddress own_address(const RoutingSnapshot& snapshot, bool is_v6) {
-  return is_v6 ? *snapshot.link().source6 : *snapshot.link().source4;
-}
-
-// The client's source ID in an answer of its server is the server's own: the one that clients send to.
-uint16_t server_of_quoted(const QuotedPacket& quoted, const Pool& pool) {
-  const auto header = flowsteer::parse_invariants(quoted.payload, 0);
-  return header && header->is_long ? server_of_id(header->scid, pool) : kNoSlot;
 }
 
 }  // namespace
@@ -85,7 +68,7 @@ void Router::write_briefs(const RoutingSnapshot& snapshot) {
 void Router::hash_routed(Instant now) {
   SlotList translated;
   for (const uint8_t i : datagrams_) {
-    if (burst_.kind[i] == FrameKind::kEnded) continue;
+    if (burst_.kind[i] != FrameKind::kDatagram) continue;
     const Brief brief = briefs_.data()[burst_.slot[i]];
     if (!(brief & kNeedsHash)) continue;
     if (burst_.step[i] == RoutingStep::kId) hash_addresses(i);
@@ -121,7 +104,7 @@ void Router::forward_datagrams(const RoutingSnapshot& snapshot, Instant now) {
     if (n + kBackendAhead < datagrams_.size) fetch_backend(snapshot, datagrams_.at[n + kBackendAhead]);
     if (n + kFrameAhead < datagrams_.size) fetch_frame(snapshot, datagrams_.at[n + kFrameAhead]);
     const unsigned i = datagrams_.at[n];
-    if (burst_.kind[i] == FrameKind::kEnded) continue;
+    if (burst_.kind[i] != FrameKind::kDatagram) continue;
     if (remember_routable_ && burst_.step[i] == RoutingStep::kId) [[unlikely]]
       remember_routable(i, now);
     const Brief brief = briefs_.data()[burst_.slot[i]];
@@ -221,6 +204,7 @@ void Router::answer_too_big(const RoutingSnapshot& snapshot, unsigned i, size_t 
 void Router::route_others(const RoutingSnapshot& snapshot, Instant now) {
   for (unsigned i = 0; i < burst_.count; ++i) {
     if (burst_.kind[i] == FrameKind::kIcmpError) route_icmp(snapshot, i, now);
+    if (burst_.kind[i] == FrameKind::kOwnIcmpError) return_icmp(snapshot, i, now);
     if (burst_.kind[i] == FrameKind::kNatReturn) return_translated(snapshot, i, now);
   }
 }
@@ -240,59 +224,6 @@ void Router::return_translated(const RoutingSnapshot& snapshot, unsigned i, Inst
     write_link(*burst_.packet[i], inner, session->client_mac, snapshot.link());
   }
   send(i, kNatReturned);
-}
-
-// An error about a packet of a server concerns that server: it is the one that the packet's source ID names, or the
-// one that the flow's own packets go to.
-void Router::route_icmp(const RoutingSnapshot& snapshot, unsigned i, Instant now) {
-  const auto quoted = read_quoted(inner_of(i), burst_.ip_header[i]);
-  if (!quoted) return end(i, kIcmpRefused);
-  burst_.service[i] = snapshot.service_table().find(quoted->source.ip.bytes.data(), quoted->source.port);
-  if (burst_.service[i] == ServiceTable::kNone) return end(i, kIcmpRefused);
-  const Pool& pool = snapshot.pool_of(snapshot.service(burst_.service[i]));
-  burst_.hash[i] = flow_hash_.of_addresses(quoted->destination, quoted->source);
-  burst_.step[i] = RoutingStep::kId;
-  burst_.slot[i] = server_of_quoted(*quoted, pool);
-  if (burst_.slot[i] == kNoSlot) {
-    burst_.step[i] = RoutingStep::kAddressTable;
-    burst_.slot[i] = flows_.peek(burst_.hash[i], now);
-    if (!snapshot.is_usable(burst_.slot[i]) && leave_to_others(i, now)) return;
-  }
-  if (!snapshot.is_usable(burst_.slot[i])) {
-    burst_.step[i] = RoutingStep::kHash;
-    burst_.slot[i] = pool.maglev.at(burst_.hash[i]);
-  }
-  if (burst_.slot[i] == kNoSlot) return end(i, kNoServer);
-  forward_icmp(snapshot, i, *quoted, now);
-}
-
-bool Router::leave_to_others(unsigned i, Instant now) {
-  if (!others_may_know_ || !asking_limit_.take(now)) return false;
-  burst_.kind[i] = FrameKind::kForOthers;
-  return true;
-}
-
-void Router::forward_icmp(const RoutingSnapshot& snapshot, unsigned i, const QuotedPacket& quoted, Instant now) {
-  const Backend& backend = snapshot.backend(burst_.slot[i]);
-  const net::MacAddress* to = next_hops_.find(backend.next_hop);
-  if (!to) return end(i, kNextHopUnknown);
-  Packet& packet = *burst_.packet[i];
-  const InnerPacket inner = inner_of(i);
-  if (inner.length + backend.overhead > snapshot.link().mtu) return end(i, kTooBigDropped);
-  if (is_tunnel(backend)) {
-    write_tunnel(packet, inner, backend, *to);
-  } else if (backend.forwarding == Forwarding::kDirect) {
-    write_direct(packet, inner, backend, *to, snapshot.link(), snapshot.configuration().mcphint);
-  } else {
-    const uint16_t session = nat_.find(burst_.hash[i], burst_.slot[i], now);
-    if (session == NatTable::kNone && leave_to_others(i, now)) return;
-    // A message of the other family would have to be another message.
-    if (session == NatTable::kNone || backend.outer_v6 != inner.is_v6) return end(i, kIcmpRefused);
-    const SocketAddress source{own_address(snapshot, inner.is_v6), nat_.port_of(session)};
-    translate_quoted(inner, burst_.ip_header[i], server_address(backend, quoted.source), source);
-    write_link(packet, inner, *to, snapshot.link());
-  }
-  send(i, kIcmpRouted);
 }
 
 }  // namespace viaduct::lb

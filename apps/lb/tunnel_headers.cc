@@ -12,11 +12,7 @@ namespace {
 
 using net::store_u16;
 
-constexpr uint8_t kProtocolIpv4 = 4, kProtocolIpv6 = 41;
 constexpr uint8_t kTunnelHopLimit = 64;
-constexpr size_t kGueHeader = 4;
-// Source ports of GUE that routers and NICs spread by: the dynamic range (RFC 6335 section 6).
-constexpr uint16_t kFirstSourcePort = 0xc000;
 
 void append(Backend& backend, size_t bytes) {
   backend.headers_length = static_cast<uint8_t>(backend.headers_length + bytes);

@@ -10,6 +10,11 @@
 
 namespace viaduct::lb {
 
+inline constexpr uint8_t kProtocolIpv4 = 4, kProtocolIpv6 = 41;
+inline constexpr size_t kGueHeader = 4;
+// Source ports of GUE that routers and NICs spread by: the dynamic range (RFC 6335 section 6).
+inline constexpr uint16_t kFirstSourcePort = 0xc000;
+
 // Prepares what forwarding to the backend writes in front of packets: address, family and mcphint are set.
 void make_headers(Backend& backend, const LinkFacts& link, const Configuration& configuration);
 
@@ -44,6 +49,15 @@ inline void write_direct(Packet& packet, const InnerPacket& inner, const Backend
 }
 // Puts the backend's tunnel headers in front. DSCP and ECN are copied to the outer header (RFC 6040 section 4.1).
 void write_tunnel(Packet& packet, const InnerPacket& inner, const Backend& backend, const net::MacAddress& to);
+
+// Where a translated packet for a service goes.
+inline SocketAddress server_address(const Backend& backend, const SocketAddress& service) {
+  return {backend.address.ip, backend.address.port != 0 ? backend.address.port : service.port};
+}
+// Our own side of translated flows.
+inline IpAddress own_address(const RoutingSnapshot& snapshot, bool is_v6) {
+  return is_v6 ? *snapshot.link().source6 : *snapshot.link().source4;
+}
 
 // What of a flow's hash goes into MCPHINT, and into the source port of GUE.
 constexpr uint16_t hint_of(uint64_t hash) { return static_cast<uint16_t>(hash >> 32); }

@@ -18,6 +18,11 @@ namespace viaduct::lb {
     "draft-ietf-quic-load-balancers section 4.2")                                                                   \
   X(kIcmpRouted, "lb-icmp-routed", "An ICMP error, to the server that sent the quoted packet.",                     \
     "RFC 9000 section 14.2.1")                                                                                      \
+  X(kIcmpReturned, "lb-icmp-returned",                                                                              \
+    "A packet was too big on its way from us to a server; the client was told what fits.",                          \
+    "RFC 2003 section 4.1, RFC 5508 section 4.2")                                                                   \
+  X(kIcmpOfOurs, "lb-icmp-of-ours",                                                                                 \
+    "An ICMP error about a tunnel or a translated flow that says nothing to a client, or quotes too little.", "")   \
   X(kNatReturned, "lb-nat-returned", "A server's answer, rewritten and sent to its client.", "")                    \
   X(kRetrySent, "lb-retry-sent", "Answered with a Retry on behalf of the servers.",                                 \
     "draft-ietf-quic-retry-offload section 4")                                                                      \

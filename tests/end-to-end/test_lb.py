@@ -3,6 +3,7 @@ import hashlib
 import random
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -10,7 +11,7 @@ import unittest
 from pathlib import Path
 
 import telemetry
-from balancer import Balancer, add_up, backend, origin_ids
+from balancer import RETRY_KEY, Balancer, add_up, backend, origin_ids
 from build import TOP
 from curl import Curl
 from hosts import end_process, wait_until
@@ -29,6 +30,8 @@ class FarmTest(unittest.TestCase):
     workers = 1  # of each balancer
     forwarding = ["direct", "direct"]
     pool = ""
+    extra = ""  # of each balancer's configuration
+    origin_extra = ""
 
     @classmethod
     def setUpClass(cls):
@@ -45,8 +48,8 @@ class FarmTest(unittest.TestCase):
         backends = [backend(index, forwarding) for index, forwarding in enumerate(cls.forwarding)]
         cls.lbs = []
         for index in range(cls.balancers):
-            cls.lbs.append(Balancer(LB, cls.farm, index, cls.folder, backends, pool=cls.pool,
-                                    workers=cls.workers))
+            cls.lbs.append(Balancer(LB, cls.farm, index, cls.folder, backends, pool=cls.pool_of(),
+                                    extra=cls.extra, workers=cls.workers))
             cls.addClassCleanup(cls.check_exit, cls.lbs[-1])
         for balancer in cls.lbs:
             balancer.wait_ready()
@@ -55,12 +58,17 @@ class FarmTest(unittest.TestCase):
         cls.curl6 = Curl(cls.farm.client, cls.folder / "certificate.pem", Farm.SERVICE6)
 
     @classmethod
+    def pool_of(cls):
+        """What stands in front of the backends."""
+        return cls.pool
+
+    @classmethod
     def start_origin(cls, index, ids=0):
         ipv4, ipv6 = Farm.server_addresses(index)
         port = (f'service_addresses = ["{Farm.SERVICE}", "{Farm.SERVICE6}"]\ntunnels = ["ip-in-ip", "gue"]\n'
                 'tunnels_from = ["198.18.1.0/24"]\n')
         origin = Origin(BINARY, cls.farm.servers[index], cls.folder, cls.root, ipv4=f"{ipv4}/24", ipv6=f"{ipv6}/64",
-                        gateway4=Farm.GATEWAY, gateway6=Farm.GATEWAY6, port_extra=port, extra=origin_ids(ids, index),
+                        gateway4=Farm.GATEWAY, gateway6=Farm.GATEWAY6, port_extra=port, extra=origin_ids(ids, index) + cls.origin_extra,
                         name=f"s{index}").wait_ready()
         cls.addClassCleanup(origin.stop)
         return origin
@@ -216,6 +224,85 @@ class Health(FarmTest):
             self.assertEqual(self.curl.get("/")[0], 200)
         self.start_origin(1)
         wait_until(lambda: self.states()["web/s1"] == "active", 10, "the balancer notices that it is back")
+
+
+class HealthByRequest(FarmTest):
+    """Servers that answer any packet of an unknown version, and not what clients ask for."""
+
+    forwarding = ["direct", "ip-in-ip", "gue"]
+
+    @classmethod
+    def pool_of(cls):
+        return (f'[pool.health]\ncheck = "http3"\nhost = "origin.example"\npath = "/health.txt"\n'
+                f'ca_file = "{cls.folder}/certificate.pem"\ninterval = "300ms"\ntimeout = "200ms"\n')
+
+    @classmethod
+    def start_origin(cls, index, ids=0):
+        """Each has a site of its own, so that what is asked for can be missing at one of them."""
+        common, cls.root = cls.root, cls.folder / f"site{index}"
+        if not cls.root.exists():
+            shutil.copytree(common, cls.root)
+            (cls.root / "health.txt").write_text("well\n")
+        try:
+            return super().start_origin(index, ids)
+        finally:
+            cls.root = common
+
+    def row(self, index):
+        return next(row for row in self.lbs[0].rows("backends") if row["backend"] == f"web/s{index}")
+
+    def wait_for(self, index, state, what):
+        wait_until(lambda: self.row(index)["state"] == state, 10, what)
+
+    def test_all_are_well(self):
+        wait_until(lambda: all(self.row(index)["health"]["answered"] > 2 for index in range(3)), 10, "servers answer")
+        for index in range(3):
+            self.assertEqual(self.row(index)["state"], "active")
+            self.assertNotIn("problem", self.row(index)["health"])
+
+    def test_a_server_that_does_not_find_what_is_asked_for(self):
+        (self.folder / "site1/health.txt").rename(self.folder / "site1/away.txt")
+        self.wait_for(1, "down", "the balancer notices")
+        self.assertEqual(self.row(1)["health"]["problem"], "http3: status 404")
+        self.assertIn("down (health: http3: status 404)", self.lbs[0].ctl("show", "backends").stdout)
+        for _ in range(6):
+            self.assertEqual(self.curl.get("/")[0], 200)
+        (self.folder / "site1/away.txt").rename(self.folder / "site1/health.txt")
+        self.wait_for(1, "active", "the balancer notices that it is back")
+        self.assertNotIn("problem", self.row(1)["health"])
+
+    def test_a_server_that_hangs(self):
+        process = self.origins[2].process
+        process.send_signal(signal.SIGSTOP)
+        try:
+            self.wait_for(2, "down", "the balancer notices")
+            self.assertEqual(self.row(2)["health"]["problem"], "http3: handshake timed out")
+            for _ in range(4):
+                self.assertEqual(self.curl.get("/")[0], 200)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        self.wait_for(2, "active", "the balancer notices that it goes on")
+
+
+class RetryForServers(FarmTest):
+    """Clients show their addresses to the balancer before a server hears of them."""
+
+    forwarding = ["direct", "ip-in-ip"]
+    extra = f"[retry]\nalways = true\n{RETRY_KEY}"
+    origin_extra = f"[retry_offload]\n{RETRY_KEY}"
+
+    def accepted(self):
+        return sum(int(origin.ask("/viaduct/connections")["tokens_accepted"]) for origin in self.origins)
+
+    def test_servers_take_the_balancer_s_tokens(self):
+        page = (self.root / "index.html").read_bytes()
+        before, sent = self.accepted(), self.lbs[0].tell("/viaduct/verdicts").get("lb_retry_sent", 0)
+        for curl in (self.curl, self.curl6) * 4:
+            status, _, body = curl.get("/")
+            self.assertEqual((status, body), (200, page))
+        self.assertEqual(self.accepted() - before, 8)
+        self.assertGreaterEqual(self.lbs[0].tell("/viaduct/verdicts")["lb_retry_sent"] - sent, 8)
+        self.assertEqual(self.lbs[0].tell("/viaduct/verdicts").get("lb_token_refused", 0), 0)
 
 
 class Control(FarmTest):

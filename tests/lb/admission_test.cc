@@ -8,6 +8,8 @@
 #include "engine/wire/packet_header.h"
 #include "pmd-glue/wire.h"
 #include "tests/lb/fixture.h"
+#include "tests/lb/in_a_loop.h"
+#include "tests/lb/several_workers.h"
 
 namespace viaduct::lb {
 namespace {
@@ -175,6 +177,50 @@ TEST(RetryOffloading, BeginsAboveTheLimits) {
   EXPECT_EQ(balancer.send4(initial(client_id(1)), 1).verdict, kRoutedAsNew);
   EXPECT_EQ(balancer.send4(initial(client_id(2)), 2).verdict, kRetrySent);
   EXPECT_EQ(balancer.send4(short_packet({0xe1, 2}), 3).verdict, kNewFlowLimited) << "cannot show its address";
+}
+
+class RetryInALoop : public test::InALoop<test::SilentLink> {
+ protected:
+  RetryInALoop() : test::InALoop<test::SilentLink>(test::facts_of(0)) {
+    configuration_ = with_retry(configuration_, true);
+    snapshot_.publish(*RoutingSnapshot::make(configuration_, test::link_facts(), slots_));
+    handler_.set_wall_clock(wall_);
+  }
+  // A first packet with a token that was made now, of a client at `port`.
+  Frame with_token(uint16_t port) {
+    crypto::RetryOffloadKey key{.sequence = 5};
+    key.key.fill(0x11);
+    key.iv.fill(0x22);
+    const Frame retry_id = client_id(static_cast<uint8_t>(port));
+    Frame token(crypto::RetryOffload::kMaxToken);
+    const auto expiry = static_cast<uint64_t>(wall_.unix_seconds(now_)) + 10;
+    token.resize(crypto::RetryOffload(key).seal({test::ip(test::kClient4), port}, client_id(1), retry_id, expiry,
+                                                random_, token));
+    return FrameBuilder()
+        .eth(test::kOurMac, test::kRouterMac)
+        .ipv4(test::kClient4, test::kVip4)
+        .udp(port, 443)
+        .payload(initial(retry_id, token))
+        .build();
+  }
+  uint64_t verdict_of(const Frame& frame, Verdict verdict) {
+    arrive(frame);
+    loop_.run_once();
+    return handler_.router().verdicts()[verdict];
+  }
+
+  settings::WallClock wall_;
+  Random random_ = Random::from_seed(7);
+};
+
+// The first frame that comes after a long sleep is looked at by the time that it comes at.
+TEST_F(RetryInALoop, GoesByTheTimeOfDay) {
+  const Frame early = with_token(5000);
+  EXPECT_EQ(verdict_of(early, kRoutedAsNew), 1u);
+  const Frame late = with_token(5001);
+  now_ = now_ + Duration::seconds(13);
+  EXPECT_EQ(verdict_of(late, kTokenRefused), 1u);
+  EXPECT_EQ(verdict_of(with_token(5002), kRoutedAsNew), 2u);
 }
 
 }  // namespace

@@ -119,6 +119,40 @@ fall = 7
             std::string::npos);
 }
 
+TEST(Config, says_what_servers_are_asked_by_http3) {
+  const auto with = [](const std::string& lines) { return kGood + "[pool.health]\n" + lines; };
+  const auto config =
+      parse_config(with("check = \"http3\"\nhost = \"www.example.org\"\npath = \"/up\"\nstatus = \"204\"\n"
+                        "insecure = true\nca_file = \"" EXAMPLE_FILE "\"\n"),
+                   "lb.toml");
+  ASSERT_TRUE(config) << config.error().front();
+  const Http3Question expected{.host = "www.example.org",
+                               .path = "/up",
+                               .least_status = 204,
+                               .most_status = 204,
+                               .ca_file = EXAMPLE_FILE,
+                               .insecure = true};
+  EXPECT_EQ(config->routing.pools[0].health->http3, expected);
+  const auto usual = parse_config(with("check = \"http3\"\nhost = \"a\"\n"), "lb.toml");
+  EXPECT_EQ(usual->routing.pools[0].health->http3, Http3Question{.host = "a"});
+  EXPECT_FALSE(parse_config(with("check = \"version-negotiation\"\n"), "lb.toml")->routing.pools[0].health->http3);
+
+  const auto errors = [&](const std::string& lines) { return errors_of(with(lines)); };
+  EXPECT_NE(errors("check = \"http\"\n").find("pool.health.check: expected one of \"version-negotiation\", \"http3\""),
+            std::string::npos)
+      << errors("check = \"http\"\n");
+  EXPECT_NE(errors("check = \"http3\"\n").find("host"), std::string::npos);
+  EXPECT_NE(errors("path = \"/\"\n").find("pool.health.path: expected with check = \"http3\" alone"),
+            std::string::npos);
+  const std::string good = "check = \"http3\"\nhost = \"a\"\n";
+  EXPECT_NE(errors(good + "path = \"up\"\n").find("pool.health.path: expected a path"), std::string::npos);
+  for (const char* status : {"", "199", "600", "300-200", "200-", "-300", "2xx", "200-300-400"})
+    EXPECT_NE(errors(good + "status = \"" + status + "\"\n").find("expected a status or a range"), std::string::npos)
+        << status;
+  EXPECT_NE(errors(good + "ca_file = \"/none.pem\"\n").find("pool.health.ca_file: expected a file that can be read"),
+            std::string::npos);
+}
+
 TEST(LbConfig, AcceptsTheExample) {
   std::ifstream in(EXAMPLE_FILE);
   const std::string text((std::istreambuf_iterator<char>(in)), {});

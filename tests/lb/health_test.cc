@@ -107,6 +107,37 @@ TEST(HealthMonitor, TakesOneAnswerToEachQuestionInTime) {
   EXPECT_FALSE(it.monitor.answer(questions[0].token, it.now + it.config.timeout)) << "too late";
 }
 
+TEST(HealthMonitor, TakesABadAnswerForNoneAndSaysWhatIsWrong) {
+  Watched it;
+  const auto fail = [&](Duration time) {
+    for (const Instant end = it.now + time; it.now < end; it.now = it.now + kTick) {
+      for (const auto& question : it.monitor.due(it.now)) {
+        EXPECT_TRUE(it.monitor.fail(question.token, "status 503"));
+        EXPECT_FALSE(it.monitor.answer(question.token, it.now)) << "it is settled";
+      }
+    }
+  };
+  fail(Duration::seconds(9));
+  EXPECT_FALSE(it.is_healthy());
+  EXPECT_EQ(it.monitor.find("web/s1")->problem, "status 503");
+  EXPECT_EQ(it.monitor.take_changes().at(0).problem, "status 503");
+  it.run(Duration::seconds(9), false);
+  EXPECT_EQ(it.monitor.find("web/s1")->problem, "no answer");
+  it.run(Duration::seconds(9), true);
+  EXPECT_TRUE(it.is_healthy());
+  EXPECT_EQ(it.monitor.find("web/s1")->problem, "");
+}
+
+TEST(HealthMonitor, CountsNothingThatCouldNotBeAsked) {
+  Watched it;
+  for (const Instant end = it.now + Duration::seconds(60); it.now < end; it.now = it.now + kTick) {
+    for (const auto& question : it.monitor.due(it.now)) it.monitor.withdraw(question.token);
+  }
+  EXPECT_TRUE(it.is_healthy());
+  EXPECT_EQ(it.monitor.find("web/s1")->asked, 0u);
+  EXPECT_EQ(it.monitor.find("web/s1")->unanswered, 0u);
+}
+
 TEST(HealthMonitor, KeepsStatesWhenTheListChanges) {
   Watched it;
   it.run(Duration::seconds(10), false);
@@ -230,10 +261,12 @@ TEST(HealthChecks, TakeASilentServerOutAndBringItBack) {
     viaduct::test::FakePool pool(1);
     for (Duration passed; passed < time; passed += kTick) {
       checks.tend();
-      channel.step(target.balancer().router(), target.routing());
-      while (channel.has_ready()) {
+      for (;;) {
         Packet* packet = pool.take();
-        channel.write(*packet, target.routing());
+        if (!channel.write(*packet, target.balancer().router(), target.routing())) {
+          pool.give_back({&packet, 1});
+          break;
+        }
         const bool is_second = packet->data()[5] == 2;
         const Frame quic(packet->bytes().end() - kProbeBytes, packet->bytes().end());
         const Frame dcid(quic.begin() + 6, quic.begin() + 14), scid(quic.begin() + 15, quic.begin() + 23);

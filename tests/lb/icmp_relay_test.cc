@@ -3,104 +3,25 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <deque>
-
-#include "apps/lb/handler.h"
 #include "apps/lb/verdicts.h"
 #include "base/verdicts.h"
-#include "base/worker_loop.h"
-#include "tests/lb/fixture.h"
+#include "tests/lb/several_workers.h"
 
 namespace viaduct::lb {
 namespace {
 
-using test::configuration_of;
 using test::Frame;
 using test::FrameBuilder;
 using test::id_of;
+using test::kWorkers;
 using test::long_packet;
+using test::SeveralWorkers;
 using test::short_packet;
 
-constexpr unsigned kWorkers = 3;
-
-struct SilentLink {
-  bool take(Packet&, Instant) { return false; }
-  void step(Router&, Instant) {}
-  size_t build(std::span<Packet*>, Instant) { return 0; }
-  Instant deadline() const { return Instant::never(); }
-};
-
-FrameFacts facts_of(unsigned worker) {
-  FrameFacts facts;
-  facts.mac = test::kOurMac;
-  facts.first_nat_port = test::kFirstNatPort;
-  facts.last_nat_port = test::kFirstNatPort + kWorkers * test::kNatPorts - 1;
-  facts.first_nat_port_of_worker = static_cast<uint16_t>(test::kFirstNatPort + worker * test::kNatPorts);
-  facts.nat_ports_of_worker = test::kNatPorts;
-  return facts;
-}
-
-class ErrorsOnSeveralWorkers : public ::testing::Test {
+class ErrorsOnSeveralWorkers : public SeveralWorkers {
  protected:
-  using Port = viaduct::test::FakePort;
-  using Loop = WorkerLoop<Port, Handler<SilentLink>, viaduct::test::FakeClock>;
+  using SeveralWorkers::SeveralWorkers;
 
-  explicit ErrorsOnSeveralWorkers(Forwarding forwarding = Forwarding::kDirect)
-      : configuration_(configuration_of(5, forwarding)) {
-    publish();
-    for (unsigned i = 0; i < kWorkers; ++i) {
-      ports_.emplace_back(pool_);
-      handlers_.emplace_back(Owners{i, kWorkers, false, facts_of(i), &relay_}, configuration_, facts_of(i), snapshot_,
-                             link_, Random::from_seed(i));
-      loops_.emplace_back(ports_[i], handlers_[i], hand_off_, quiescence_,
-                          WorkerOptions{.worker = i, .idle_policy = IdlePolicy::kPoll},
-                          viaduct::test::FakeClock{&now_});
-    }
-  }
-  ~ErrorsOnSeveralWorkers() override {
-    for (unsigned i = 0; i < kWorkers; ++i) {
-      handlers_[i].stop();
-      loops_[i].drain();
-    }
-    EXPECT_EQ(pool_.used(), 0u) << "every packet is given back";
-  }
-
-  void publish() { snapshot_.publish(std::move(*RoutingSnapshot::make(configuration_, test::link_facts(), slots_))); }
-  // The worker receives a frame; the others have not looked at anything yet.
-  void deliver(unsigned worker, const Frame& frame) {
-    Packet* packet = pool_.take();
-    packet->length = static_cast<uint16_t>(frame.size());
-    std::ranges::copy(frame, packet->data());
-    ports_[worker].arriving.push_back(packet);
-    loops_[worker].run_once();
-  }
-  void run_all() {
-    for (unsigned round = 0; round < kWorkers; ++round) {
-      for (Loop& loop : loops_) loop.run_once();
-    }
-  }
-  uint64_t count(Verdict verdict) const {
-    uint64_t sum = 0;
-    for (const auto& handler : handlers_) sum += handler.router().verdicts()[verdict];
-    return sum;
-  }
-  uint64_t verdicts() const {
-    uint64_t sum = 0;
-    for (const auto& handler : handlers_) sum += handler.router().verdicts().sum();
-    return sum;
-  }
-  // Where a worker sent what it looked at last.
-  uint16_t slot_of(unsigned worker) const { return handlers_[worker].router().burst().slot[0]; }
-
-  static Frame datagram(uint16_t port, const Frame& quic) {
-    return FrameBuilder()
-        .eth(test::kOurMac, test::kRouterMac)
-        .ipv4(test::kClient4, test::kVip4)
-        .udp(port, 443)
-        .payload(quic)
-        .build();
-  }
   // From a router on the way to the client, about what a server sent.
   static Frame error(uint16_t port, const Frame& quic) {
     const Frame quoted = FrameBuilder().ipv4(test::kVip4, test::kClient4).udp(443, port).payload(quic).build_ip();
@@ -111,19 +32,6 @@ class ErrorsOnSeveralWorkers : public ::testing::Test {
         .payload(quoted)
         .build();
   }
-
-  Configuration configuration_;
-  SlotDirectory slots_;
-  Quiescence quiescence_;
-  Snapshot<RoutingSnapshot> snapshot_{quiescence_};
-  SilentLink link_;
-  viaduct::test::FakePool pool_{2048};
-  Instant now_ = Instant::from_ns(1'000'000'000);
-  HandOff hand_off_{kWorkers, 8};
-  IcmpRelay relay_{hand_off_};
-  std::deque<Port> ports_;
-  std::deque<Handler<SilentLink>> handlers_;
-  std::deque<Loop> loops_;
 };
 
 class TranslatedOnSeveralWorkers : public ErrorsOnSeveralWorkers {

@@ -32,6 +32,9 @@ def backend(index, forwarding="direct", address=None, extra=""):
             f'forwarding = "{forwarding}"\nserver_ids = ["0:{server_id(0, index)}"]\n{extra}\n')
 
 
+RETRY_KEY = 'key = "d2a1c7e40b6f9385124c7e90ab53f861"\niv = "5b0c6e2f9a7d13488cf0e1d2"\n'
+
+
 class Balancer:
     """A running viaduct-lb; `backends` are [[pool.backend]] tables, `pool` goes in front of them."""
 
