@@ -26,6 +26,8 @@ class Application {
   virtual void on_writable(RequestId request) = 0;
   // The request is over, whichever way; it is not known any more.
   virtual void on_gone(RequestId request) = 0;
+  // Something is about to be told of the request: what is kept of it may be fetched.
+  virtual void prefetch(RequestId) const {}
 };
 
 }  // namespace viaduct::http3

@@ -82,6 +82,7 @@ class Server {
 
  private:
   // --- server.cc: events ---
+  void prefetch(std::span<const quic::Event> events);
   void on_event(const quic::Event& event);
   void on_opened(const quic::Event& event);
   void on_closed(const quic::Event& event);

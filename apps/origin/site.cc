@@ -44,7 +44,7 @@ bool Site::step(Instant now) {
     if (!exchange) continue;
     exchange->will_retry = false;
     if (exchange->state == Exchange::State::kDecided) {
-      respond(*exchange);
+      respond(*exchange, exchange->has_info ? &exchange->info : nullptr);
     } else if (exchange->state == Exchange::State::kSending) {
       pump(*exchange);
     }
@@ -74,7 +74,7 @@ Site::Exchange* Site::find(http3::RequestId id) {
 
 void Site::on_request(http3::RequestId id, const http3::RequestHead& head) {
   Exchange& exchange = exchanges_[id.index];
-  exchange = {};
+  static_cast<Progress&>(exchange) = {};
   exchange.id = id;
   exchange.state = Exchange::State::kDecided;
   statistics_.in_progress.add(1);
@@ -84,17 +84,18 @@ void Site::on_request(http3::RequestId id, const http3::RequestHead& head) {
   }
   if (head.method != "GET" && head.method != "HEAD")
     return decide_for(exchange, {.status = 405, .verdict = kMethodRefused}, nullptr, nullptr, {});
-  exchange.conditions = Conditions::of(head);
+  const Conditions conditions = Conditions::of(head);
+  exchange.is_head = conditions.is_head;
   ContentTask* task = content_.acquire();
   if (!task) return decide_for(exchange, decide(ContentStatus::kBusy), nullptr, nullptr, {});
   const std::string_view path = resolve_site_path(head.path, task->path_room);
   task->path_size = static_cast<uint16_t>(path.size());
   const ContentClient::Remembered* known = path.empty() ? nullptr : content_.recall(path, now_);
-  if (!path.empty() && !known) return open(exchange, head, task);
+  if (!path.empty() && !known) return open(exchange, head, conditions, task);
   task->kind = ContentTask::Kind::kRead;  // nothing was opened
   content_.finish(task, now_);
   if (!known) return decide_for(exchange, {.status = 404, .verdict = kPathRefused}, nullptr, nullptr, {});
-  decide_for(exchange, decide(exchange.conditions, known->info), &known->info, known->chunk, {});
+  decide_for(exchange, decide(conditions, known->info), &known->info, known->chunk, {});
 }
 
 bool Site::takes_upload(const http3::RequestHead& head) const {
@@ -112,7 +113,8 @@ void Site::on_content_end(http3::RequestId id, uint64_t length) {
 }
 
 // The task keeps what the decision will need, because the request's head does not last.
-void Site::open(Exchange& exchange, const http3::RequestHead& head, ContentTask* task) {
+void Site::open(Exchange& exchange, const http3::RequestHead& head, const Conditions& conditions, ContentTask* task) {
+  exchange.conditions = conditions;
   exchange.target = head.path.substr(0, head.path.find_first_of("?#"));
   // Two bytes in front for the slash that a redirection adds behind.
   const size_t size = std::min(exchange.target.size(), task->notes.size() - 1);
@@ -156,9 +158,7 @@ void Site::on_opened(Exchange& exchange, ContentTask& task) {
 // What will be answered is settled; takes over `file`, and a reference of its own to `whole` where it is needed.
 void Site::decide_for(Exchange& exchange, const Decision& decision, const FileInfo* info, Chunk* whole, FileRef file) {
   exchange.decision = decision;
-  exchange.has_info = info != nullptr;
-  if (info) exchange.info = *info;
-  const bool has_content = decision.length > 0 && !exchange.conditions.is_head;
+  const bool has_content = decision.length > 0 && !exchange.is_head;
   exchange.position = exchange.write_at = decision.first;
   exchange.end = has_content ? decision.first + decision.length : decision.first;
   exchange.window = limits_.first_window;
@@ -172,13 +172,14 @@ void Site::decide_for(Exchange& exchange, const Decision& decision, const FileIn
     ++exchange.held;
     ++held_;
   }
-  respond(exchange);
+  respond(exchange, info);
 }
 
-void Site::respond(Exchange& exchange) {
-  const ResponseFields fields(exchange.decision, exchange.has_info ? &exchange.info : nullptr, date_.view(),
-                              exchange.target);
-  const Bytes text = exchange.conditions.is_head ? Bytes{} : as_bytes(fields.body());
+// info: the file's, if there is one; kept where the answer has to wait for room.
+void Site::respond(Exchange& exchange, const FileInfo* info) {
+  const std::string_view target = exchange.opening ? exchange.target : std::string_view();
+  const ResponseFields fields(exchange.decision, info, date_.view(), target);
+  const Bytes text = exchange.is_head ? Bytes{} : as_bytes(fields.body());
   const uint64_t length = text.size() + (exchange.end - exchange.write_at);
   const Bytes copied = text.empty() ? content_to_copy(exchange) : text;
   const http3::RequestId id = exchange.id;
@@ -189,6 +190,8 @@ void Site::respond(Exchange& exchange) {
   if (!server_->respond(id, status, fields.fields(), length, copied)) {
     exchange.verdict = kGivenUp;
     exchange.state = Exchange::State::kDecided;
+    exchange.has_info = info != nullptr;
+    if (info && info != &exchange.info) exchange.info = *info;
     retry_later(exchange);
     return;
   }

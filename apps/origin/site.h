@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory_resource>
 #include <string>
 #include <vector>
 
@@ -58,46 +59,56 @@ class Site : public http3::Application {
   void on_content_end(http3::RequestId request, uint64_t length) override;
   void on_writable(http3::RequestId request) override;
   void on_gone(http3::RequestId request) override;
+  void prefetch(http3::RequestId request) const override {
+    const auto* progress = reinterpret_cast<const char*>(&exchanges_[request.index]);
+    for (size_t at = 0; at < sizeof(Progress); at += 64) __builtin_prefetch(progress + at, 1);
+  }
 
   const SiteStatistics& statistics() const { return statistics_; }
   // One for each request.
   const VerdictCounters& verdicts() const { return verdicts_; }
 
  private:
-  // A request from its head to its end; at the index of its RequestId.
-  struct Exchange {
+  // What every request has.
+  struct Progress {
     enum class State : uint8_t { kFree, kReceiving, kOpening, kDecided, kSending };
     State state = State::kFree;
     bool is_reading = false;  // a kRead is under way
     bool will_retry = false;  // is in to_retry_
-    http3::RequestId id;
+    bool is_head = false;
+    bool has_info = false;    // of the file; for one that will retry
+    uint8_t ready_count = 0;  // segments that wait for room, in order
+    uint8_t ready_first = 0;
     Verdict verdict = kGivenUp;
-    ContentTask* opening = nullptr;  // until the response began: holds the text below
-    Conditions conditions;
-    std::string_view target;
+    http3::RequestId id;
+    ContentTask* opening = nullptr;  // until the response began: holds the text of what is kept below
     Decision decision;
-    FileInfo info;
-    bool has_info = false;
     FileRef file;           // a large one
     uint64_t position = 0;  // next byte to ask for
     uint64_t end = 0;
     uint64_t write_at = 0;  // next byte to write
     uint32_t window = 0;
-    uint32_t held = 0;        // segments written and not released, or ready
-    uint8_t ready_count = 0;  // segments that wait for room, in order
-    uint8_t ready_first = 0;
-    std::array<Chunk*, ContentTask::kMaxSegments> ready{};
+    uint32_t held = 0;  // segments written and not released, or ready
+  };
+  // A request from its head to its end; at the index of its RequestId. What is beyond its progress is only there for
+  // those that are not answered at once, and neither read nor written for others: thousands of requests have theirs in
+  // the caches then.
+  struct Exchange : Progress {
+    std::array<Chunk*, ContentTask::kMaxSegments> ready;
+    std::string_view target;
+    Conditions conditions;
+    FileInfo info;
   };
 
   Exchange* find(http3::RequestId id);
   bool takes_upload(const http3::RequestHead& head) const;
-  void open(Exchange& exchange, const http3::RequestHead& head, ContentTask* task);
+  void open(Exchange& exchange, const http3::RequestHead& head, const Conditions& conditions, ContentTask* task);
   void on_answer(ContentTask* task);
   void finish(ContentTask* task);
   void on_opened(Exchange& exchange, ContentTask& task);
   void on_read(Exchange& exchange, ContentTask& task);
   void decide_for(Exchange& exchange, const Decision& decision, const FileInfo* info, Chunk* whole, FileRef file);
-  void respond(Exchange& exchange);
+  void respond(Exchange& exchange, const FileInfo* info);
   Bytes content_to_copy(const Exchange& exchange) const;
   void forget_copied(Exchange& exchange);
   void pump(Exchange& exchange);
@@ -112,7 +123,7 @@ class Site : public http3::Application {
   ContentClient& content_;
   const WallClock& wall_;
   http3::Server* server_ = nullptr;
-  std::vector<Exchange> exchanges_;
+  std::pmr::vector<Exchange> exchanges_;
   std::vector<http3::RequestId> to_retry_, retrying_;
   uint32_t held_ = 0;
   Instant now_;
