@@ -7,6 +7,7 @@
 #include "apps/load/command_line.h"
 #include "apps/load/program.h"
 #include "apps/settings/program_start.h"
+#include "base/huge_page_memory.h"
 #include "base/log.h"
 
 namespace viaduct::load {
@@ -73,6 +74,7 @@ int run(const Config& config) {
   set_log_level(LogLevel::kWarning);
   auto eal = settings::start_eal(config.eal, config.device);
   if (!eal) return fail(eal.error());
+  use_huge_pages();
   auto program = Program::start(config);
   if (!program) return fail(program.error());
   const Results results = (*program)->run();

@@ -11,6 +11,7 @@
 #include "apps/origin/tls.h"
 #include "apps/origin/verdict_list.h"
 #include "apps/settings/program_start.h"
+#include "base/huge_page_memory.h"
 #include "base/log.h"
 #include "crypto-offload/tls_session.h"
 
@@ -57,6 +58,7 @@ int serve(const Config& config) {
   eal_config.control_cpus = plan_workers(config).control_cpus;
   auto eal = settings::start_eal(eal_config, config.device);
   if (!eal) return fail_start(eal.error());
+  use_huge_pages();
   auto program = Program::start(config);
   if (!program) return fail_start(program.error());
   if (const std::string problem = publish_telemetry(**program); !problem.empty()) log_warning("telemetry", problem);
