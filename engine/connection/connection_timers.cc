@@ -111,8 +111,8 @@ void Connection::on_timer(Instant now) {
     handshake_->early_until = Instant::never();
   }
   if (streams_.has_events()) want_tell();
+  // The timer is set again after the visit that this asks for: what was built decides when it is due.
   want_send();
-  schedule(now);
 }
 
 }  // namespace viaduct::quic
