@@ -8,12 +8,11 @@ namespace {
 using Serving = ServerTest;
 using Refusing = ServerTest;
 
-TEST_F(Serving, begins_with_settings_and_the_qpack_streams) {
-  ASSERT_EQ(engine.out.size(), 3u);
+// RFC 9204 section 4.2: who has no dynamic table needs none of QPACK's streams.
+TEST_F(Serving, begins_with_settings_and_opens_nothing_that_it_would_not_use) {
+  ASSERT_EQ(engine.out.size(), 1u);
   const std::string& control = engine.out[3].bytes;
   EXPECT_EQ(control.substr(0, 2), std::string("\x00\x04", 2));
-  EXPECT_EQ(engine.out[7].bytes, "\x02");
-  EXPECT_EQ(engine.out[11].bytes, "\x03");
   EXPECT_FALSE(engine.out[3].fin);
 }
 
