@@ -10,6 +10,10 @@ namespace {
 constexpr uint32_t kNoSlot = ~uint32_t{0};
 // Bytes of content that requests are filled from, over and over.
 constexpr uint32_t kUploadChunk = 64 << 10;
+// A connection whose session is to be resumed stays so long for its ticket, which comes behind the handshake.
+constexpr Duration kTicketPatience = Duration::milliseconds(500);
+// How soon to look again whether it has come.
+constexpr Duration kTicketInterval = Duration::microseconds(100);
 // Begun in one step at most, so that packets do not wait long.
 constexpr int kMostPerStep = 256;
 
@@ -69,6 +73,7 @@ bool Driver::step(Phase phase, Instant now) {
     phase_ = phase;
   }
   if (phase == Phase::kEnding) return end(now);
+  look_for_tickets(now);
   bool began = open_connections(now);
   if (phase == Phase::kOpening) return began;
   if (config_.work == Work::kRequests) began |= share_.rate > 0 ? ask_open(now) : ask_closed(now);
@@ -85,7 +90,8 @@ Instant Driver::deadline() const {
   const bool at_a_rate = share_.rate > 0;
   const bool asks = !ready_slots_.empty() && phase_ != Phase::kOpening && may_ask_more();
   if ((opens && !(at_a_rate && config_.work == Work::kHandshakes)) || (asks && !at_a_rate)) return now_;
-  return std::min(requests_due_.next, moves_due_.next);
+  const Instant ticket = ticketless_slots_.empty() ? Instant::never() : now_ + kTicketInterval;
+  return std::min({requests_due_.next, moves_due_.next, ticket});
 }
 
 // Keeps all places taken. Where handshakes are the work, they come at the rate asked for, or as fast as they go.
@@ -225,8 +231,25 @@ void Driver::on_connected(quic::ConnectionHandle, uint64_t cookie) {
   if (config_.work == Work::kHandshakes) note_ready(index);
 }
 
-// Closes a connection that has done its work.
+// Ends a connection that has done its work; where the next one is to resume its session, when the ticket is there.
 void Driver::finish_slot(uint32_t index) {
+  if (!config_.resume || connector_.can_resume(index)) return leave_slot(index);
+  slots_[index].awaits_ticket = true;
+  slots_[index].leaves_at = now_ + kTicketPatience;
+  ticketless_slots_.push_back(index);
+}
+
+void Driver::look_for_tickets(Instant now) {
+  std::erase_if(ticketless_slots_, [&](uint32_t index) {
+    const Slot& slot = slots_[index];
+    if (slot.state != Slot::State::kOpen || !slot.awaits_ticket) return true;  // it went by itself
+    if (now < slot.leaves_at && !connector_.can_resume(index)) return false;
+    leave_slot(index);
+    return true;
+  });
+}
+
+void Driver::leave_slot(uint32_t index) {
   slots_[index].state = Slot::State::kClosing;
   client_->close(slots_[index].connection);
   ++ended_;

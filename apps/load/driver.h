@@ -46,6 +46,8 @@ class Connector {
   virtual std::optional<quic::ConnectionHandle> connect(uint32_t slot) = 0;
   // The slot's packets are to come from another port. False where that cannot be just now.
   virtual bool move(uint32_t slot, quic::ConnectionHandle connection) = 0;
+  // Whether the slot's next connection can resume a session.
+  virtual bool can_resume(uint32_t slot) const = 0;
 };
 
 // The worker's own shares of the configuration's totals.
@@ -101,11 +103,13 @@ class Driver final : public http3::ClientHandler {
   struct Slot {
     enum class State : uint8_t { kFree, kConnecting, kOpen, kClosing };
     State state = State::kFree;
-    bool is_ready = false;  // is in ready_slots_
+    bool is_ready = false;       // is in ready_slots_
+    bool awaits_ticket = false;  // is in ticketless_slots_: its work is done
     quic::ConnectionHandle connection;
     uint32_t in_flight = 0;
     uint32_t asked = 0;
-    Instant began;  // to connect; at an open loop: when it was due
+    Instant began;      // to connect; at an open loop: when it was due
+    Instant leaves_at;  // without a ticket
   };
   struct Exchange {
     uint32_t slot = 0;
@@ -131,6 +135,8 @@ class Driver final : public http3::ClientHandler {
   void move_some(Instant now);
   void note_ready(uint32_t slot);
   void finish_slot(uint32_t slot);
+  void leave_slot(uint32_t slot);
+  void look_for_tickets(Instant now);
   uint32_t slot_of(quic::ConnectionHandle connection) const;
   bool may_ask_more() const { return share_.total == 0 || begun_ < share_.total; }
 
@@ -145,6 +151,7 @@ class Driver final : public http3::ClientHandler {
   std::vector<uint32_t> by_connection_;  // slot of a connection's index
   std::vector<uint32_t> free_slots_;
   std::vector<uint32_t> ready_slots_;
+  std::vector<uint32_t> ticketless_slots_;  // whose next connection is to resume their session, and cannot yet
   std::vector<Exchange> exchanges_;
   std::vector<uint32_t> free_exchanges_;
   uint32_t connecting_ = 0;

@@ -47,6 +47,7 @@ class LoadHandler final : public Connector {
 
   std::optional<quic::ConnectionHandle> connect(uint32_t slot) override;
   bool move(uint32_t slot, quic::ConnectionHandle connection) override;
+  bool can_resume(uint32_t slot) const override { return memories_[slot].has_session(config_.server_name); }
 
   // --- any thread ---
   bool is_empty() const { return empty_.load(std::memory_order_acquire); }

@@ -142,6 +142,7 @@ Totals Program::totals() const {
     sum.body_bytes += counters.body_bytes.value();
     sum.upload_bytes += counters.upload_bytes.value();
     sum.handshakes += counters.handshakes.value();
+    sum.handshakes_in_all += counters.handshakes.value();
     sum.handshakes_failed += counters.handshakes_failed.value();
     sum.connections_open += counters.connections_open.value();
     sum.connections_lost += counters.connections_lost.value();

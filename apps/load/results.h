@@ -40,8 +40,10 @@ struct Totals {
   std::array<uint64_t, 6> by_class{};
   std::array<uint64_t, kStages> cycles{};
   std::array<uint64_t, std::size(kQuicCounters)> quic{};  // in the order of kQuicCounters
+  uint64_t handshakes_in_all = 0;                         // what quic's are part of
 
-  // What was added since `before`; connections_open, `at` and quic, which begins with the first handshake, stay.
+  // What was added since `before`; connections_open, `at`, and quic and handshakes_in_all, which begin with the first
+  // handshake, stay.
   Totals since(const Totals& before) const;
   uint64_t busy_cycles() const;
   // Of the workers' time; 0 where no time passed.

@@ -25,6 +25,11 @@ std::vector<uint8_t> ServerMemory::take_session(std::string_view server, uint32_
   return found ? std::exchange(found->session, {}) : std::vector<uint8_t>();
 }
 
+bool ServerMemory::has_session(std::string_view server) const {
+  return std::ranges::any_of(servers_,
+                             [&](const Server& known) { return known.name == server && !known.session.empty(); });
+}
+
 ServerMemory::Server* ServerMemory::find(std::string_view name, uint32_t version) {
   const auto found = std::ranges::find_if(
       servers_, [&](const Server& server) { return server.name == name && server.version == version; });

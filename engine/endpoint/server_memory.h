@@ -26,6 +26,8 @@ class ServerMemory {
   // 8.1.3, RFC 8446 appendix C.4). Empty where there is none.
   std::vector<uint8_t> take_token(std::string_view server, uint32_t version);
   std::vector<uint8_t> take_session(std::string_view server, uint32_t version);
+  // Whether there is a session to resume with the server, in any version.
+  bool has_session(std::string_view server) const;
 
   size_t servers() const { return servers_.size(); }
 

@@ -158,7 +158,7 @@ def handshakes(runner):
                        ratios=[a / b for a, b in zip(rates, tls)])
             runner.add("handshakes", case, "handshakes", "1/s", [r["handshakes"]["per_second"] for r in results])
             runner.add("handshakes", case, "resumed", "share",
-                       [r["quic"]["handshakes_resumed"] / max(r["handshakes"]["done"], 1) for r in results])
+                       [r["quic"]["handshakes_resumed"] / max(r["handshakes"]["in_all"], 1) for r in results])
             runner.stages("handshakes", case, results, lambda r: r["handshakes"]["done"])
             runner.note_client("handshakes", case, results)
     finally:

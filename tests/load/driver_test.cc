@@ -13,7 +13,7 @@ namespace {
 struct FakeConnector : Connector {
   http3::FakeEngine* engine = nullptr;
   uint32_t connects = 0, moves = 0;
-  bool has_room = true, can_move = true;
+  bool has_room = true, can_move = true, has_ticket = false;
   std::optional<quic::ConnectionHandle> connect(uint32_t slot) override {
     if (!has_room) return std::nullopt;
     ++connects;
@@ -25,6 +25,7 @@ struct FakeConnector : Connector {
     ++moves;
     return can_move;
   }
+  bool can_resume(uint32_t) const override { return has_ticket; }
   uint32_t last_slot = 0;
 };
 
@@ -194,6 +195,32 @@ TEST_F(OneConnection, HandshakesCloseAndBeginAnew) {
   run(Phase::kMeasuring);
   EXPECT_EQ(connector.connects, 2u);
   EXPECT_EQ(driver->counters().connections_lost.value(), 0u);
+}
+
+TEST_F(OneConnection, StaysForTheTicketThatTheNextConnectionIsToResume) {
+  config.work = Work::kHandshakes;
+  config.resume = true;
+  start();
+  run(Phase::kMeasuring);
+  engine.open();
+  run(Phase::kMeasuring);
+  EXPECT_FALSE(engine.closed_with) << "closed without the ticket";
+  EXPECT_LE(driver->deadline() - now, Duration::milliseconds(1)) << "nothing else would wake the worker";
+  connector.has_ticket = true;
+  run(Phase::kMeasuring);
+  EXPECT_EQ(engine.closed_with, 0x100u);
+}
+
+TEST_F(OneConnection, LeavesWithoutATicketAfterAWhile) {
+  config.work = Work::kHandshakes;
+  config.resume = true;
+  start();
+  run(Phase::kMeasuring);
+  engine.open();
+  run(Phase::kMeasuring);
+  now = now + Duration::seconds(1);
+  run(Phase::kMeasuring);
+  EXPECT_EQ(engine.closed_with, 0x100u);
 }
 
 TEST_F(OneConnection, IdleConnectionsSayNothing) {

@@ -16,8 +16,11 @@ TEST(ServerMemory, GivesEachThingOnce) {
   memory.keep_session("a.test", kVersion1, Octets{3});
   EXPECT_EQ(memory.take_token("a.test", kVersion1), (Octets{1, 2}));
   EXPECT_TRUE(memory.take_token("a.test", kVersion1).empty());
+  EXPECT_TRUE(memory.has_session("a.test"));
+  EXPECT_FALSE(memory.has_session("b.test"));
   EXPECT_EQ(memory.take_session("a.test", kVersion1), Octets{3});
   EXPECT_TRUE(memory.take_session("a.test", kVersion1).empty());
+  EXPECT_FALSE(memory.has_session("a.test"));
 }
 
 // RFC 9369 section 5.
