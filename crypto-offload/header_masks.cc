@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "crypto-offload/aes_ni_lanes.h"
 #include "crypto-offload/chacha_masks.h"
 
 namespace viaduct::crypto {
@@ -32,7 +33,7 @@ using ChaChaLanes = Lanes<chacha::Lane, chacha::kLanes, chacha::masks>;
 // Its raw bytes follow it, in the pool of its size.
 class HeaderMasks::Key final : public HeaderKey {
  public:
-  Key(Aead kind, Bytes raw) {
+  Key(Aead kind, Bytes raw) : slot_(static_cast<uint8_t>(kind)) {
     aead = kind;
     std::copy(raw.begin(), raw.end(), raw_bytes());
   }
@@ -43,7 +44,7 @@ class HeaderMasks::Key final : public HeaderKey {
   static void operator delete(void* place) { KeyPool::give_back(place); }
 
   const uint8_t* raw() const { return reinterpret_cast<const uint8_t*>(this) + sizeof *this; }
-  const CachedSlot& slot() const { return slot_; }
+  const TaggedSlot& slot() const { return slot_; }
   const aes_ni::Schedule& schedule() const {
     return owner().schedules_.get(slot_,
                                   [this](aes_ni::Schedule& out) { aes_ni::expand({raw(), key_size(aead)}, out); });
@@ -53,7 +54,7 @@ class HeaderMasks::Key final : public HeaderKey {
   uint8_t* raw_bytes() { return reinterpret_cast<uint8_t*>(this) + sizeof *this; }
   HeaderMasks& owner() const { return *static_cast<HeaderMasks*>(KeyPool::owner_of(this)); }
 
-  mutable CachedSlot slot_;
+  mutable TaggedSlot slot_;  // with the AEAD
 };
 
 HeaderMasks::HeaderMasks(size_t capacity)
@@ -67,24 +68,28 @@ std::unique_ptr<HeaderKey> HeaderMasks::make_key(const RawKeys& keys) {
 }
 
 void HeaderMasks::run(std::span<MaskJob> jobs) {
-  while (jobs.size() >= aes_ni::kLanes && run_all_lanes(jobs.first<aes_ni::kLanes>())) {
-    jobs = jobs.subspan(aes_ni::kLanes);
+  for (; jobs.size() >= aes_ni::kLanes; jobs = jobs.subspan(aes_ni::kLanes)) {
+    const Aead aead = jobs.front().key->aead;
+    const auto lanes = jobs.first<aes_ni::kLanes>();
+    const bool done = aead == Aead::kAes128Gcm   ? run_all_lanes<10>(aead, lanes)
+                      : aead == Aead::kAes256Gcm ? run_all_lanes<14>(aead, lanes)
+                                                 : false;
+    if (!done) break;
   }
   run_mixed(jobs);
 }
 
 // What bursts nearly always are: as many keys of one AES as there are lanes, all of them expanded. False for others.
-bool HeaderMasks::run_all_lanes(std::span<MaskJob, aes_ni::kLanes> jobs) {
-  const Aead aead = jobs.front().key->aead;
-  if (aead == Aead::kChaCha20Poly1305) return false;
+template <size_t kRounds>
+VIADUCT_AES bool HeaderMasks::run_all_lanes(Aead aead, std::span<MaskJob, aes_ni::kLanes> jobs) {
   aes_ni::Lane lanes[aes_ni::kLanes];
-  aes_ni::Lane* lane = lanes;
-  for (MaskJob& job : jobs) {
-    const auto& key = *static_cast<const Key*>(job.key);
-    if (key.aead != aead || !key.slot().is_expanded()) return false;
-    *lane++ = {&schedules_.get(key.slot()), job.sample, job.mask.data()};
+#pragma GCC unroll 8
+  for (size_t i = 0; i < aes_ni::kLanes; ++i) {
+    const TaggedSlot& slot = static_cast<const Key*>(jobs[i].key)->slot();
+    if (!slot.is_expanded_with(static_cast<uint8_t>(aead))) return false;
+    lanes[i] = {&schedules_.get(slot), jobs[i].sample, jobs[i].mask.data()};
   }
-  aes_ni::encrypt_to_masks(lanes, aes_ni::kLanes);
+  aes_ni::mask_lanes<aes_ni::kLanes, kRounds>(lanes);
   return true;
 }
 

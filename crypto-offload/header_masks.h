@@ -24,10 +24,11 @@ class HeaderMasks {
  private:
   class Key;
   KeyPool& pool_of(Aead aead) { return aead == Aead::kAes128Gcm ? short_keys_ : long_keys_; }
-  bool run_all_lanes(std::span<MaskJob, aes_ni::kLanes> jobs);
+  template <size_t kRounds>
+  bool run_all_lanes(Aead aead, std::span<MaskJob, aes_ni::kLanes> jobs);
   void run_mixed(std::span<MaskJob> jobs);
 
-  ScheduleCache<aes_ni::Schedule> schedules_;
+  ScheduleCache<aes_ni::Schedule, TaggedSlot> schedules_;
   KeyPool short_keys_;  // of 16 bytes
   KeyPool long_keys_;   // of 32
 };

@@ -30,10 +30,26 @@ class CachedSlot {
   std::array<uint8_t, 3> bytes_{0xff, 0xff, 0xff};
 };
 
+// The same in four bytes with a tag of the key's, so that both are read and tested at once.
+class TaggedSlot {
+ public:
+  static constexpr uint32_t kTagBits = 8;
+  static constexpr uint32_t kNotExpanded = uint32_t{1} << 31;  // set in the words of no others
+
+  explicit TaggedSlot(uint8_t tag) : word_(CachedSlot::kNowhere << kTagBits | tag) {}
+  bool is_expanded() const { return word_ < kNotExpanded; }
+  bool is_expanded_with(uint8_t tag) const { return static_cast<uint8_t>(word_) == tag && is_expanded(); }
+  uint32_t slot() const { return word_ >> kTagBits; }
+  void set(uint32_t slot) { word_ = slot << kTagBits | (word_ & 0xff); }
+
+ private:
+  uint32_t word_;
+};
+
 // An expanded key takes up to 1,264 bytes, and making one costs about as much as a small packet. So the keys in use are
 // kept expanded, in a bounded cache; one that finds no place takes that of one not used lately (the clock algorithm).
 // Wiped when it leaves. One thread, but use() is for all.
-template <class Schedule>
+template <class Schedule, class Slot = CachedSlot>
 class ScheduleCache {
  public:
   explicit ScheduleCache(size_t capacity)
@@ -49,7 +65,7 @@ class ScheduleCache {
   // The expansion of a key; where there is none, expand(Schedule&) makes it. A call that makes one may end the life of
   // any other.
   template <class Expand>
-  const Schedule& get(CachedSlot& key, Expand&& expand) {
+  const Schedule& get(Slot& key, Expand&& expand) {
     if (!key.is_expanded()) [[unlikely]] {
       const uint32_t slot = take_slot();
       expand(slots_[slot]);
@@ -61,21 +77,20 @@ class ScheduleCache {
     return get(key);
   }
   // The same for a key that has one.
-  const Schedule& get(const CachedSlot& key) {
+  const Schedule& get(const Slot& key) {
     const uint32_t slot = key.slot();
-    uint8_t& recently_used = recently_used_.get()[slot];
-    if (recently_used == 0) recently_used = 1;  // most writes would change nothing
+    recently_used_.get()[slot] = 1;  // without looking, which would cost a branch
     return slots_.get()[slot];
   }
   // Fetches the first `bytes` of a key's expansion into the CPU's cache, if there is one.
-  void prefetch(const CachedSlot& key, size_t bytes) const {
+  void prefetch(const Slot& key, size_t bytes) const {
     static constexpr size_t kLine = 64;
     if (!key.is_expanded()) return;
     const auto* first = reinterpret_cast<const uint8_t*>(&slots_[key.slot()]);
     for (size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(first + at);
   }
   // Wipes the expansion of a key that goes.
-  void drop(const CachedSlot& key) {
+  void drop(const Slot& key) {
     if (!key.is_expanded()) return;
     vacant_.push_back(key.slot());
     vacate(key.slot());
@@ -84,7 +99,7 @@ class ScheduleCache {
   ScheduleUse use() const { return {capacity_, use_.used(), use_.high_water(), expanded_.value(), use_.refused()}; }
 
  private:
-  static size_t within_bounds(size_t capacity) { return std::clamp<size_t>(capacity, 1, CachedSlot::kNowhere); }
+  static size_t within_bounds(size_t capacity) { return std::clamp<size_t>(capacity, 1, CachedSlot::kNowhere / 2); }
   // A vacated slot first, because it is warm; then one that was never used; then somebody's.
   uint32_t take_slot() {
     if (!vacant_.empty()) {
@@ -113,7 +128,7 @@ class ScheduleCache {
 
   // Left as it comes: memory that no key has used is never touched.
   std::unique_ptr<Schedule[]> slots_;
-  std::vector<CachedSlot*> owners_;
+  std::vector<Slot*> owners_;
   std::unique_ptr<uint8_t[]> recently_used_;
   std::vector<uint32_t> vacant_;
   uint32_t hand_ = 0;
