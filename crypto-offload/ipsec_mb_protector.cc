@@ -161,7 +161,7 @@ class IpsecMbProtector final : public PacketProtector {
   ScheduleUse header_schedule_use() const override { return header_masks_.use(); }
 
  private:
-  // Round keys and the powers of the hash key that a small packet needs.
+  // Of ipsec-mb's expanded keys: the round keys, and the powers of the hash key that a small packet needs.
   static constexpr size_t kPrefetched = 512;
   // A usual packet; of a longer one the rest comes by itself.
   static constexpr size_t kPrefetchedText = 1536;
@@ -191,7 +191,7 @@ class IpsecMbProtector final : public PacketProtector {
   void prefetch_ahead(std::span<Job> jobs, size_t i) const {
     if (i + 2 < jobs.size()) __builtin_prefetch(jobs[i + 2].key);
     if (i + 1 < jobs.size() && !is_reference(jobs[i + 1].key->aead)) {
-      keys_.schedules.prefetch(key_of(jobs[i + 1]).slot, kPrefetched);
+      keys_.schedules.prefetch(key_of(jobs[i + 1]).slot, prefetched_);
     }
   }
 
@@ -279,6 +279,7 @@ class IpsecMbProtector final : public PacketProtector {
   Manager manager_;
   const std::string name_;
   const GcmChoice choice_;
+  const size_t prefetched_ = choice_ == GcmChoice() ? kPrefetched : sizeof(vaes_gcm::Schedule);
   const bool expands_itself_ = choice_ == GcmChoice::all();  // else both read what ipsec-mb made
   Keys keys_;
   HeaderMasks header_masks_;

@@ -35,9 +35,9 @@ VIADUCT_VAES_INLINE Vector round_key(const Schedule& schedule, size_t round) {
   return key;
 }
 
-// `counters`: the first vector's, their last words as integers.
+// `counters`: the first vector's, their last words as integers; those of the vector after these when it returns.
 template <size_t kCount>
-VIADUCT_VAES_INLINE void begin_rounds(const Schedule& schedule, Vector counters, Vector (&state)[kCount]) {
+VIADUCT_VAES_INLINE void begin_rounds(const Schedule& schedule, Vector& counters, Vector (&state)[kCount]) {
   const Vector order = _mm512_broadcast_i32x4(_mm_set_epi8(12, 13, 14, 15, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
   const Vector next = _mm512_broadcast_i32x4(_mm_set_epi32(kBlocksOfVector, 0, 0, 0));
   const Vector key = round_key(schedule, 0);
@@ -66,7 +66,7 @@ VIADUCT_VAES_INLINE void end_rounds(const Schedule& schedule, size_t round, Vect
 using StoredStep = std::array<uint8_t, kStep * kVector>;
 
 template <size_t kRounds, size_t kCount>
-VIADUCT_VAES_INLINE void store_keystream(const Schedule& schedule, Vector counters, uint8_t* out) {
+VIADUCT_VAES_INLINE void store_keystream(const Schedule& schedule, Vector& counters, uint8_t* out) {
   Vector state[kCount];
   begin_rounds(schedule, counters, state);
 #pragma GCC unroll 16
@@ -77,7 +77,7 @@ VIADUCT_VAES_INLINE void store_keystream(const Schedule& schedule, Vector counte
 }
 
 template <size_t kRounds>
-VIADUCT_VAES_INLINE void store_keystream(const Schedule& schedule, Vector counters, size_t count, uint8_t* out) {
+VIADUCT_VAES_INLINE void store_keystream(const Schedule& schedule, Vector& counters, size_t count, uint8_t* out) {
   if (count == 4) return store_keystream<kRounds, 4>(schedule, counters, out);
   if (count == 3) return store_keystream<kRounds, 3>(schedule, counters, out);
   if (count == 2) return store_keystream<kRounds, 2>(schedule, counters, out);
@@ -87,7 +87,7 @@ VIADUCT_VAES_INLINE void store_keystream(const Schedule& schedule, Vector counte
 // The keystream of a step while the step before it is hashed. Both have their units of the CPU to themselves, but only
 // so far as their instructions stand side by side.
 template <size_t kRounds>
-VIADUCT_VAES_INLINE void make_keystream(const Schedule& schedule, Vector counters, Vector (&state)[kStep],
+VIADUCT_VAES_INLINE void make_keystream(const Schedule& schedule, Vector& counters, Vector (&state)[kStep],
                                         const Vector (&hashed)[kStep], const uint8_t* power, Products& sums) {
   begin_rounds(schedule, counters, state);
 #pragma GCC unroll 16
@@ -181,9 +181,7 @@ VIADUCT_VAES_INLINE Vector mixed_vector(const Piece* piece, const Stream& stream
   }
   const Vector out = xor2(in, keystream);
   _mm512_mask_storeu_epi8(reinterpret_cast<void*>(stream.out + static_cast<uintptr_t>(at)), text, out);
-  Vector hashed = kSeal ? _mm512_maskz_mov_epi8(text, out) : in;
-  if (at < stream.header.end) hashed = load_part(hashed, bytes_of(stream.header, at), stream.header, at);
-  return reversed(hashed);
+  return reversed(kSeal ? _mm512_maskz_mov_epi8(text, out) : in);
 }
 
 // The last block of the stream.
@@ -199,14 +197,19 @@ VIADUCT_VAES_INLINE bool is_in(const Piece& piece, ptrdiff_t at, ptrdiff_t size)
 
 // Vectors of any kind, whose keystream is stored; what is hashed of them takes its place.
 template <bool kSeal>
-VIADUCT_VAES_INLINE void mixed_step(const Stream& stream, const Piece*& piece, ptrdiff_t at, size_t count,
+VIADUCT_VAES_INLINE void mixed_step(const Stream& stream, const Piece*& piece, ptrdiff_t begin, ptrdiff_t end,
                                     uint8_t* stored) {
-  for (const ptrdiff_t end = at + static_cast<ptrdiff_t>(count) * kVector; at < end; at += kVector, stored += kVector) {
+  uint8_t* vector = stored;
+  for (ptrdiff_t at = begin; at < end; at += kVector, vector += kVector) {
     while (piece->end <= at) ++piece;
-    const Vector keystream = load(stored);
+    const Vector keystream = load(vector);
     const Vector hashed = is_in(*piece, at, kVector) ? whole_vector<kSeal>(*piece, stream, at, keystream)
                                                      : mixed_vector<kSeal>(piece, stream, at, keystream);
-    _mm512_storeu_si512(stored, hashed);
+    _mm512_storeu_si512(vector, hashed);
+  }
+  for (ptrdiff_t at = begin; at < std::min(end, stream.header.end); at += kVector, stored += kVector) {
+    const Vector header = load_part(_mm512_setzero_si512(), bytes_of(stream.header, at), stream.header, at);
+    _mm512_storeu_si512(stored, xor2(load(stored), reversed(header)));
   }
 }
 
@@ -221,10 +224,6 @@ VIADUCT_VAES_INLINE Vector first_counters(const Nonce& nonce, const Stream& stre
   const Vector lanes = _mm512_set_epi32(3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0);
   const Vector first = _mm512_set1_epi32(2 - static_cast<int>(static_cast<size_t>(stream.text_begin) / kBlock));
   return _mm512_mask_add_epi32(_mm512_broadcast_i32x4(block), 0x8888, lanes, first);
-}
-
-VIADUCT_VAES_INLINE Vector advanced(Vector counters, size_t vectors) {
-  return _mm512_add_epi32(counters, _mm512_maskz_set1_epi32(0x8888, static_cast<int>(vectors * kBlocksOfVector)));
 }
 
 template <size_t kRounds, bool kSeal>
@@ -252,11 +251,10 @@ VIADUCT_VAES void run(const Schedule& schedule, const Nonce& nonce, Bytes associ
   __m128i tag_mask = _mm_setzero_si128();
   if (tag_block < static_cast<ptrdiff_t>(first_count) * kVector)
     tag_mask = _mm_loadu_si128(reinterpret_cast<const __m128i*>(first_stored + tag_block));
-  mixed_step<kSeal>(stream, piece, 0, first_count, first_stored);
+  mixed_step<kSeal>(stream, piece, 0, static_cast<ptrdiff_t>(first_count) * kVector, first_stored);
   Vector hashed[kStep];
   load_step(stored, hashed);
   const uint8_t* power = powers_end - ((stream.vectors - 1) / kStep % (kPowerVectors / kStep) + 1) * kStep * kVector;
-  counters = advanced(counters, first_count);
 
   for (ptrdiff_t at = static_cast<ptrdiff_t>(first_count) * kVector; at < end; at += kStep * kVector) {
     Vector state[kStep];
@@ -278,11 +276,10 @@ VIADUCT_VAES void run(const Schedule& schedule, const Nonce& nonce, Bytes associ
       for (size_t i = 0; i < kStep; ++i) _mm512_storeu_si512(stored.data() + i * kVector, state[i]);
       if (tag_block >= at && tag_block < at + static_cast<ptrdiff_t>(kStep) * kVector)
         tag_mask = _mm_loadu_si128(reinterpret_cast<const __m128i*>(stored.data() + (tag_block - at)));
-      mixed_step<kSeal>(stream, piece, at, kStep, stored.data());
+      mixed_step<kSeal>(stream, piece, at, at + static_cast<ptrdiff_t>(kStep) * kVector, stored.data());
       load_step(stored, hashed);
     }
     hashed[0] = xor2(hashed[0], carried);
-    counters = advanced(counters, kStep);
   }
 
   hashed[kStep - 1] = xor2(hashed[kStep - 1], lengths(stream));

@@ -148,21 +148,26 @@ std::vector<Row> bench_many_connections(size_t turns) {
     Bursts bursts(kConnections, random);
     ProviderWorker cached("ipsec-mb", raw, kConnections);
     ProviderWorker expanding("ipsec-mb", raw, 2 * kBurst);
+    ProviderWorker vaes("vaes", raw, kConnections);
     ProviderWorker openssl("openssl", raw);
-    for (size_t i = 0; i < kConnections; i += kBurst) cached.seal(bursts.next(), packets, texts, kSize, false);
+    for (size_t i = 0; i < kConnections; i += kBurst) {
+      const auto burst = bursts.next();
+      cached.seal(burst, packets, texts, kSize, false);
+      if (vaes.usable()) vaes.seal(burst, packets, texts, kSize, false);
+    }
     const auto name = [&](const char* what) { return case_path("seal", aead, kSize, kConnections, what); };
     const auto seal = [&](ProviderWorker& worker, Bursts& from) {
       return [&] { worker.seal(from.next(), packets, texts, kSize, false); };
     };
     const std::string miss = std::string("schedule-miss/") + name_of(aead) + "/keys=" + std::to_string(kConnections);
-    append(rows, measure("crypto",
-                         {{name("32-of-them"), seal(cached, few), kBurst, kSize},
-                          {name("cached-schedules"), seal(cached, bursts), kBurst, kSize},
-                          {name("a-schedule-miss-each"), seal(expanding, bursts), kBurst, kSize},
-                          {name("openssl"), seal(openssl, bursts), kBurst, kSize},
-                          {miss + "/from-memory", seal(cached, bursts), kBurst, 0, 0},
-                          {miss + "/expanded-anew", seal(expanding, bursts), kBurst, 0, 0}},
-                         turns));
+    std::vector<Case> cases = {{name("32-of-them"), seal(cached, few), kBurst, kSize},
+                               {name("cached-schedules"), seal(cached, bursts), kBurst, kSize},
+                               {name("a-schedule-miss-each"), seal(expanding, bursts), kBurst, kSize},
+                               {name("openssl"), seal(openssl, bursts), kBurst, kSize},
+                               {miss + "/from-memory", seal(cached, bursts), kBurst, 0, 0},
+                               {miss + "/expanded-anew", seal(expanding, bursts), kBurst, 0, 0}};
+    if (vaes.usable()) cases.push_back({name("vaes/cached-schedules"), seal(vaes, bursts), kBurst, kSize});
+    append(rows, measure("crypto", cases, turns));
   }
   return rows;
 }

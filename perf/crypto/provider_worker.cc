@@ -70,12 +70,15 @@ void ProviderWorker::open(std::span<const uint32_t> connections, const Buffers& 
   }
 }
 
-void ProviderWorker::masks(std::span<const uint32_t> connections, const Buffers& packets) {
+void ProviderWorker::prepare_masks(std::span<const uint32_t> connections, const Buffers& packets) {
   for (size_t i = 0; i < connections.size(); ++i) {
     masks_[i].key = header_keys_[connections[i]].get();
     masks_[i].sample = packets[i];
   }
-  protector_->header_masks({masks_.data(), connections.size()});
+}
+
+void ProviderWorker::masks() {
+  protector_->header_masks(masks_);
   asm volatile("" ::"r"(masks_.data()) : "memory");
 }
 

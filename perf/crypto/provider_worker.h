@@ -34,8 +34,9 @@ class ProviderWorker {
             bool split);
   // Removes header protection and opens in place; packets hold what seal() made of the first burst.
   void open(std::span<const uint32_t> connections, const Buffers& packets, size_t size);
-  // Masks alone.
-  void masks(std::span<const uint32_t> connections, const Buffers& packets);
+  // Masks alone, of a burst that was prepared, as the bare cipher's is.
+  void prepare_masks(std::span<const uint32_t> connections, const Buffers& packets);
+  void masks();
 
  private:
   std::unique_ptr<crypto::PacketProtector> protector_;
