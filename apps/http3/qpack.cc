@@ -83,6 +83,10 @@ std::string_view view(nghttp3_rcbuf* buffer) {
   return {reinterpret_cast<const char*>(bytes.base), bytes.len};
 }
 
+void put(uint8_t* to, std::string_view text) {
+  if (!text.empty()) std::memcpy(to, text.data(), text.size());
+}
+
 // Fields in a row, each with its lengths in front. Empty where they are too many to be remembered.
 Bytes write_flat(std::span<const Field> fields, MutableBytes room) {
   size_t used = 0;
@@ -93,8 +97,8 @@ Bytes write_flat(std::span<const Field> fields, MutableBytes room) {
     const std::array<uint16_t, 2> lengths{static_cast<uint16_t>(field.name.size()),
                                           static_cast<uint16_t>(field.value.size())};
     std::memcpy(to, lengths.data(), kFlatLengths);
-    std::copy(field.name.begin(), field.name.end(), to + kFlatLengths);
-    std::copy(field.value.begin(), field.value.end(), to + kFlatLengths + field.name.size());
+    put(to + kFlatLengths, field.name);
+    put(to + kFlatLengths + field.name.size(), field.value);
     used += size;
   }
   return room.first(used);
