@@ -57,7 +57,8 @@ class KeyPool {
   using Slabs = std::unique_ptr<uint8_t, SlabsFree>;
 
   static Slab* slab_of(const void* place) {
-    return reinterpret_cast<Slab*>(reinterpret_cast<uintptr_t>(place) / kSlabSize * kSlabSize);
+    auto* const bytes = static_cast<uint8_t*>(const_cast<void*>(place));
+    return reinterpret_cast<Slab*>(bytes - reinterpret_cast<uintptr_t>(place) % kSlabSize);
   }
   void grow() {
     if (unused_slabs_ == 0) {

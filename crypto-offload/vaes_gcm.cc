@@ -113,6 +113,11 @@ inline Piece piece_at(const void* memory, ptrdiff_t begin, size_t size) {
           begin + static_cast<ptrdiff_t>(size)};
 }
 
+// What is at a place of the stream. Pointers into nothing are not made on the way, only where bytes are there.
+inline uint8_t* memory_at(uintptr_t origin, ptrdiff_t place) {
+  return reinterpret_cast<uint8_t*>(origin + static_cast<uintptr_t>(place));  // NOLINT(performance-no-int-to-ptr)
+}
+
 constexpr Piece kNoPiece = {0, PTRDIFF_MAX, PTRDIFF_MAX};
 
 using Pieces = std::array<Piece, kSealSpans + 1>;  // ends with kNoPiece
@@ -157,15 +162,15 @@ VIADUCT_VAES_INLINE __mmask64 bytes_of(const Piece& piece, ptrdiff_t at) {
 }
 // Under a mask. Bytes outside are not touched.
 VIADUCT_VAES_INLINE Vector load_part(Vector under, __mmask64 bytes, const Piece& piece, ptrdiff_t at) {
-  return _mm512_mask_loadu_epi8(under, bytes, reinterpret_cast<const void*>(piece.origin + static_cast<uintptr_t>(at)));
+  return _mm512_mask_loadu_epi8(under, bytes, memory_at(piece.origin, at));
 }
 
 // A vector of text that is in one piece. Returns what of it is hashed.
 template <bool kSeal>
 VIADUCT_VAES_INLINE Vector whole_vector(const Piece& piece, const Stream& stream, ptrdiff_t at, Vector keystream) {
-  const Vector in = load(piece.origin + static_cast<uintptr_t>(at));
+  const Vector in = load(memory_at(piece.origin, at));
   const Vector out = xor2(keystream, in);
-  _mm512_storeu_si512(reinterpret_cast<void*>(stream.out + static_cast<uintptr_t>(at)), out);
+  _mm512_storeu_si512(memory_at(stream.out, at), out);
   return reversed(kSeal ? out : in);
 }
 
@@ -180,7 +185,7 @@ VIADUCT_VAES_INLINE Vector mixed_vector(const Piece* piece, const Stream& stream
     text |= bytes;
   }
   const Vector out = xor2(in, keystream);
-  _mm512_mask_storeu_epi8(reinterpret_cast<void*>(stream.out + static_cast<uintptr_t>(at)), text, out);
+  _mm512_mask_storeu_epi8(memory_at(stream.out, at), text, out);
   return reversed(kSeal ? _mm512_maskz_mov_epi8(text, out) : in);
 }
 

@@ -15,7 +15,6 @@ namespace viaduct::crypto::vaes_gcm {
 using Vector = __m512i;
 
 VIADUCT_VAES_INLINE Vector load(const void* p) { return _mm512_loadu_si512(p); }
-VIADUCT_VAES_INLINE Vector load(uintptr_t p) { return load(reinterpret_cast<const void*>(p)); }
 VIADUCT_VAES_INLINE Vector xor2(Vector a, Vector b) { return _mm512_xor_si512(a, b); }
 VIADUCT_VAES_INLINE Vector xor3(Vector a, Vector b, Vector c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
 VIADUCT_VAES_INLINE Vector widen(__m128i block) { return _mm512_zextsi128_si512(block); }

@@ -71,6 +71,7 @@ TEST(KeyPool, GivesPlacesOutAgainAndFindsTheirOwner) {
   for (uint8_t* place : before) KeyPool::give_back(place);
   EXPECT_EQ(pool.use().used(), 4000u);
   std::vector<uint8_t*> again;
+  again.reserve(before.size());
   for (size_t i = 0; i < before.size(); ++i) again.push_back(static_cast<uint8_t*>(pool.take()));
   EXPECT_TRUE(std::ranges::is_permutation(again, before));
   EXPECT_EQ(pool.use().high_water(), 5000u);

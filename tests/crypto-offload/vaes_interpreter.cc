@@ -23,6 +23,11 @@ struct Register {
   __m128i blocks[kMaxBlocks];
 };
 
+// Registers hold addresses.
+const uint8_t* memory_at(uint64_t address) {
+  return reinterpret_cast<const uint8_t*>(address);  // NOLINT(performance-no-int-to-ptr)
+}
+
 // Where a component of the extended state lies in the frame (volume 1, section 13.5); without AVX-512's opmasks, which
 // these instructions have no use for as they are compiled.
 struct Component {
@@ -60,7 +65,7 @@ class Frame {
                                      REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
     return static_cast<uint64_t>(general_[kOrder[number]]);
   }
-  const uint8_t* next_instruction() const { return reinterpret_cast<const uint8_t*>(general_[REG_RIP]); }
+  const uint8_t* next_instruction() const { return memory_at(static_cast<uint64_t>(general_[REG_RIP])); }
   void step_over(size_t bytes) { general_[REG_RIP] += static_cast<greg_t>(bytes); }
 
  private:
@@ -95,7 +100,7 @@ struct Instruction {
 };
 
 int32_t signed_at(const uint8_t* p, size_t size) {
-  int32_t value = static_cast<int8_t>(p[0]);
+  int32_t value = (p[0] ^ 0x80) - 0x80;
   if (size == 4) std::memcpy(&value, p, 4);
   return value;
 }
@@ -149,7 +154,7 @@ bool decode(const Frame& frame, Instruction& out) {
     out.second = frame.read((*at++ & 7) | base_high | (index_high << 1));
   } else {
     const uint64_t address = address_of(frame, at, base_high, index_high, out.blocks * kBlock, immediate_size);
-    std::memcpy(&out.second, reinterpret_cast<const void*>(address), out.blocks * kBlock);
+    std::memcpy(&out.second, memory_at(address), out.blocks * kBlock);
   }
   if (!is_aes) out.immediate = *at++;
   out.length = static_cast<size_t>(at - code);
