@@ -229,6 +229,7 @@ void Http3Prober::end_overdue() {
 
 std::vector<uint64_t> Http3Prober::open_questions() const {
   std::vector<uint64_t> tokens;
+  tokens.reserve(checks_.size());
   for (const auto& [token, check] : checks_) tokens.push_back(token);
   return tokens;
 }
