@@ -84,7 +84,8 @@ class PacketProtector {
  public:
   virtual ~PacketProtector() = default;
 
-  // "openssl"; "ipsec-mb", or with its instruction-set class forced "ipsec-mb-sse", "-avx2" or "-avx512".
+  // "openssl"; "ipsec-mb", or with its instruction-set class forced "ipsec-mb-sse", "-avx2" or "-avx512"; where AES-GCM
+  // is ours on some or all sizes of packets, a name that begins with "vaes".
   virtual std::string_view name() const = 0;
 
   virtual std::unique_ptr<PacketKey> make_packet_key(const RawKeys& keys) = 0;
