@@ -11,6 +11,8 @@
 namespace viaduct {
 namespace {
 
+constexpr size_t kCacheLine = 64;
+
 size_t round_up(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 
 // Whole pages at the start of a page; mmap() knows only the small ones, so the ends are cut off.
@@ -39,6 +41,7 @@ size_t HugePageMemory::regions() const {
 
 void* HugePageMemory::do_allocate(size_t bytes, size_t alignment) {
   if (bytes < kLarge || alignment > kPage) return std::pmr::new_delete_resource()->allocate(bytes, alignment);
+  alignment = std::max(alignment, kCacheLine);  // what two workers write does not meet in one
   const std::lock_guard lock(mutex_);
   const auto has_room = [&](const Region& region) { return round_up(region.used, alignment) + bytes <= region.size; };
   auto region = std::ranges::find_if(regions_, has_room);

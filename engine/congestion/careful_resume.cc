@@ -44,6 +44,7 @@ void CarefulResume::reconnoitre(const Progress& progress, uint64_t max_datagram_
   carried_ = progress.in_flight;
   first_jump_ = progress.next_number;
   jumped_ = progress.now;
+  proved_ = controller.window();
   phase_ = Phase::kUnvalidated;
   controller.resume_at(jump, progress.smoothed_rtt);
 }
@@ -58,11 +59,11 @@ bool CarefulResume::is_too_much_lost() const {
   return static_cast<double>(lost_) > tolerated_ * window;
 }
 
-// What was not sent of the jump is not tried any more.
+// What was not sent of the jump is not tried any more; the window before it has proved itself.
 void CarefulResume::begin_validating(const Progress& progress, Controller& controller) {
   phase_ = Phase::kValidating;
   last_jump_ = progress.next_number - 1;
-  controller.resume_at(std::max(carried_, progress.in_flight), progress.smoothed_rtt);
+  controller.resume_at(std::max({carried_, progress.in_flight, proved_}), progress.smoothed_rtt);
 }
 
 void CarefulResume::retreat(const Progress& progress, uint64_t max_datagram_size, Controller& controller) {

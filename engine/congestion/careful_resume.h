@@ -73,6 +73,7 @@ class CarefulResume {
   PathKnowledge known_;
   uint64_t carried_ = 0;  // bytes that have arrived; from the jump on, with what was in flight then: the RFC's PipeSize
   uint64_t lost_ = 0;     // bytes, in the present phase and the one before
+  uint64_t proved_ = 0;   // the window when it jumped
   uint64_t first_jump_ = 0;  // packet numbers: the first of the jump
   uint64_t last_jump_ = 0;   // and the last
   Instant jumped_;

@@ -59,7 +59,7 @@ class Controller {
   virtual void on_spurious_congestion() = 0;
   // Careful Resume (RFC 9959), which see: the window is so large from now on, and slow start goes on from there.
   virtual void resume_at(uint64_t window, Duration smoothed_rtt) = 0;
-  // That was too much: the window is so small from now on, and its reduction is not taken back.
+  // That was too much: the window is no larger than this from now on, and its reduction is not taken back.
   virtual void retreat_to(uint64_t window) = 0;
   // Where that window grows again, slow start ends here.
   virtual void resume_slow_start_until(uint64_t window) = 0;

@@ -114,9 +114,9 @@ void Cubic::on_spurious_congestion() {
 void Cubic::resume_at(uint64_t window, Duration) { state_.window = window; }
 
 void Cubic::retreat_to(uint64_t window) {
-  state_.window = state_.threshold = window;
-  state_.prior_window = window;
-  state_.w_max = static_cast<double>(window);
+  state_.window = std::min(state_.window, window);
+  state_.threshold = state_.prior_window = state_.window;
+  state_.w_max = static_cast<double>(state_.window);
   before_ = {};
 }
 

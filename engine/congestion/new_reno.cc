@@ -51,7 +51,7 @@ void NewReno::on_spurious_congestion() {
 void NewReno::resume_at(uint64_t window, Duration) { window_ = window; }
 
 void NewReno::retreat_to(uint64_t window) {
-  window_ = threshold_ = window;
+  window_ = threshold_ = std::min(window_, window);
   window_before_ = 0;
 }
 

@@ -255,7 +255,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void write_eliciting(PacketPart& part, PacketSpace space, Instant now);
   void write_crypto_frames(PacketPart& part, PacketSpace space);
   void write_connection_frames(PacketPart& part, Instant now);
-  void write_ack_frequency_request(PacketPart& part);
+  void write_ack_frequency_request(PacketPart& part, Instant now);
   void write_streams(PacketPart& part, Instant now);
   void finish_datagram(std::span<PacketPart> parts, DatagramPlan& plan, PathState& path, Instant now);
   static void pad_datagram(PacketPart& last, DatagramPlan& plan, size_t size);

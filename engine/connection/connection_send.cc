@@ -180,7 +180,7 @@ void Connection::write_eliciting(PacketPart& part, PacketSpace space, Instant no
   if (handshake_) write_crypto_frames(part, space);
   if (space == PacketSpace::kApplication) {
     write_connection_frames(part, now);
-    write_ack_frequency_request(part);
+    write_ack_frequency_request(part, now);
     write_datagrams(part);
     write_streams(part, now);
   }
@@ -230,7 +230,7 @@ void Connection::write_connection_frames(PacketPart& part, Instant now) {
 }
 
 // A large window is acknowledged in larger steps, where the peer offers that.
-void Connection::write_ack_frequency_request(PacketPart& part) {
+void Connection::write_ack_frequency_request(PacketPart& part, Instant now) {
   const Duration rtt = recovery_.rtt().smoothed();
   const uint64_t packets = recovery_.controller().window() / mtu_.current();
   const bool wants = handshake_confirmed_ && ack_request_.wants(packets, rtt);
@@ -238,8 +238,7 @@ void Connection::write_ack_frequency_request(PacketPart& part) {
   const AckFrequencyFrame frame = ack_request_.next(packets, rtt);
   write_ack_frequency(part.payload.writer, frame);
   part.record_eliciting({.offset = frame.sequence, .type = SentFrameType::kAckFrequency});
-  // The probe timeout counts on the longest delay that may be in force.
-  recovery_.set_peer_max_ack_delay(std::max(recovery_.peer_max_ack_delay(), ack_request_.requested()));
+  recovery_.allow_ack_delay(ack_request_.requested(), now);
 }
 
 void Connection::write_streams(PacketPart& part, Instant now) {

@@ -63,8 +63,10 @@ class AddressTokens {
     if (sharing) shared_.emplace(sharing->key, sharing->posix_offset);
   }
 
+  // False once a key that is shared has sealed as many as it may.
+  bool can_make_retry() const { return !shared_ || shared_->tokens.sealed() < crypto::RetryOffload::kMaxTokens; }
   // A Retry token for a client at `client` whose first Initial went to original_dcid, and whose next goes to
-  // retry_scid. Empty where a key that is shared has sealed as many as it may.
+  // retry_scid. While can_make_retry().
   Bytes make_retry(const SocketAddress& client, uint32_t version, Bytes original_dcid, Bytes retry_scid, Instant now,
                    Random& random, Room& room);
   // A NEW_TOKEN token for a client's address, whatever its port: a NAT may change that (RFC 9000 section 8.1.3). It

@@ -7,6 +7,8 @@
 namespace viaduct::quic {
 
 bool Shard::wants_retry() const {
+  // Without tokens, the limits of what is half open have to do.
+  if (!tokens_.can_make_retry()) return false;
   if (config.retry == RetryPolicy::kUnderLoad) return handshakes.used() >= config.retry_half_open;
   return config.retry == RetryPolicy::kAlways;
 }
@@ -14,16 +16,16 @@ bool Shard::wants_retry() const {
 // No state is kept and nothing is decrypted: this is what a flood of first packets costs.
 // meets RFC 9000 17.2.5.1-1 17.2.5.1-4
 Verdict Shard::send_retry(const Packet& datagram, const PacketHeader& header, Instant now) {
+  if (!replies_.has_room()) return kRetryUnanswered;  // before a key is used for it
   const ConnectionId scid = *mint();
   AddressTokens::Room room;
   const Bytes token =
       tokens_.make_retry(datagram.path.remote, header.version, header.dcid, scid.bytes(), now, services.random, room);
-  if (token.empty()) return kRetryUnanswered;
   std::array<uint8_t, StatelessReplies::kMaxSize> packet;
   ByteWriter writer(packet);
   write_retry(writer, header.version, header.scid, scid.bytes(), token, static_cast<uint8_t>(services.random.u32()));
   writer.bytes(crypto::retry_integrity_tag(header.version, header.dcid, writer.written()));
-  if (!replies_.add(datagram.path, writer.written())) return kRetryUnanswered;
+  replies_.add(datagram.path, writer.written());
   stats.retries_sent.add();
   return kRetrySent;
 }

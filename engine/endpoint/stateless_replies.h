@@ -43,6 +43,7 @@ class StatelessReplies {
   // Answers a packet for a connection that is not known (RFC 9000 section 10.3).
   bool answer_reset(const Packet& datagram, const StatelessResetToken& token, Random& random, Instant now);
 
+  bool has_room() const { return count_ < kSlots; }
   // Answers with a packet that is made already; false where there is no room.
   bool add(const Path& path, Bytes packet);
 

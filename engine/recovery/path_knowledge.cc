@@ -37,9 +37,10 @@ void Recovery::advance_resume(PacketSpace space, uint64_t acked_bytes, Duration 
   if (!resume_->is_active()) resume_.reset();
 }
 
-// Once in a round trip. A window that is being tried is not known.
+// Once in a round trip. Neither a window that is being tried nor one that is held small on purpose says what the path
+// carries.
 void Recovery::watch_path() {
-  if (resume_) return;
+  if (resume_ || controller().holds_back()) return;
   seen_window_ = std::min(std::max(seen_window_, last_flight_peak_), controller().window());
   const uint32_t known = bounded(path_knowledge().window);
   if (known < std::max<uint64_t>(told_window_, 1) * kNewsFactor && known * kNewsFactor >= told_window_) return;

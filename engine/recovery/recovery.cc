@@ -36,6 +36,12 @@ void Recovery::set_amplification_limited(bool limited, Instant now) {
   set_timer(now);
 }
 
+void Recovery::allow_ack_delay(Duration delay, Instant now) {
+  if (delay <= peer_max_ack_delay_) return;
+  peer_max_ack_delay_ = delay;
+  set_timer(now);
+}
+
 // meets RFC 9002 7.2-2
 void Recovery::set_max_datagram_size(uint64_t bytes) {
   config_.max_datagram_size = bytes;
@@ -61,6 +67,11 @@ bool Recovery::on_packet_sent(PacketSpace space, const SentPacket& packet, std::
   if (!packet.in_flight) return true;
 
   const Instant now = packet.sent_time;
+  // A jump that was not used within its round trip is over, however long nothing was sent.
+  if (holds_window() && bytes_in_flight_ == 0) {
+    advance_resume(space, 0, Duration(), now);
+    update_pacer(now);
+  }
   // meets RFC 9002 7.5-2
   bytes_in_flight_ += packet.size;
   flight_peak_ = std::max(flight_peak_, bytes_in_flight_);

@@ -66,6 +66,8 @@ class Recovery {
   // The peer's max_ack_delay, and its ack delays are limited to it from the handshake's confirmation on.
   void set_peer_max_ack_delay(Duration delay) { peer_max_ack_delay_ = delay; }
   Duration peer_max_ack_delay() const { return peer_max_ack_delay_; }
+  // A longer one may be in force from now on: probe timeouts allow for it.
+  void allow_ack_delay(Duration delay, Instant now);
   // RFC 9001 section 4.1.2; the application space gets its timer.
   void on_handshake_confirmed(Instant now);
   // We have keys to send Handshake packets: a client probes with them when nothing is in flight.

@@ -56,6 +56,17 @@ TEST(HugePageMemory, PutsWhatIsSmallBehindWhatIsLargeOnItsLastPage) {
   EXPECT_EQ(memory.regions(), 0u);
 }
 
+TEST(HugePageMemory, PutsNoTwoOnOneCacheLine) {
+  HugePageMemory memory;
+  constexpr size_t kSize = HugePageMemory::kLarge + 4;
+  void* const first = memory.allocate(kSize, 4);
+  void* const second = memory.allocate(kSize, 4);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(first) % 64, 0u);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(second) % 64, 0u);
+  memory.deallocate(first, kSize, 4);
+  memory.deallocate(second, kSize, 4);
+}
+
 TEST(HugePageMemory, LeavesToTheHeapWhatIsLittle) {
   HugePageMemory memory;
   std::pmr::vector<int> little(100, 1, &memory);

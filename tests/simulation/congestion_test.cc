@@ -1,6 +1,9 @@
 // What each controller makes of a bottleneck: figures within bands. congestion-table prints them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+
 #include "tests/simulation/congestion_figures.h"
 #include "tests/simulation/expect_band.h"
 
@@ -27,6 +30,16 @@ class Congestion : public ::testing::TestWithParam<Controller> {
     RecordProperty("queue_ms", std::to_string(figures.queue_ms));
     RecordProperty("fairness", std::to_string(figures.fairness));
     return figures;
+  }
+  // Where a probe or an overflow falls decides about some hundredths of a short run: the median of five.
+  double median_utilisation(CongestionOptions options) {
+    std::array<double, 5> all{};
+    for (double& each : all) {
+      each = measure(options).utilisation;
+      ++options.seed;
+    }
+    std::ranges::sort(all);
+    return all[all.size() / 2];
   }
   bool is_bbr() const { return GetParam().kind == ControllerKind::kBbr; }
 };
@@ -101,12 +114,12 @@ constexpr CongestionOptions kLongFatPath{
 // By the formula of RFC 9438 section 5.1 the window of CUBIC is 56 packets then, 3 % of them, beside what is left of
 // its start.
 TEST_P(Congestion, ALongFatPathWithALittleLoss) {
-  const CongestionFigures figures = measure(kLongFatPath);
+  const double utilisation = median_utilisation(kLongFatPath);
   if (is_bbr()) {
-    EXPECT_GE(figures.utilisation, 0.9);
+    EXPECT_GE(utilisation, 0.9);
   } else {
-    EXPECT_GE(figures.utilisation, 0.02);
-    EXPECT_LE(figures.utilisation, 0.2);
+    EXPECT_GE(utilisation, 0.02);
+    EXPECT_LE(utilisation, 0.2);
   }
 }
 

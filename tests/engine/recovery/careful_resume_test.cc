@@ -97,6 +97,30 @@ TEST_F(CarefulResumeTest, WhatWasNotSentOfTheJumpIsNotTriedAnyMore) {
   EXPECT_EQ(window(), 39 * kPacket) << "what is in flight";
 }
 
+TEST_F(CarefulResumeTest, AJumpThatIsHardlyUsedLeavesTheWindowThatWas) {
+  reconnoitre();
+  const uint64_t proved = 2 * kInitialWindow;
+  send(kApplication, start, 300);
+  ack_until(next() - 1, start + ms(100));
+  EXPECT_GE(window(), proved);
+  EXPECT_TRUE(recovery.window_allows(kPacket));
+}
+
+TEST_F(CarefulResumeTest, AJumpThatWasNotUsedIsNotUsedLater) {
+  reconnoitre();
+  start = start + Duration::seconds(60);
+  fill_window(start);
+  EXPECT_LE(recovery.bytes_in_flight(), 2 * kInitialWindow);
+}
+
+TEST_F(CarefulResumeTest, PersistentCongestionIsNotTakenBackByTheRetreat) {
+  reconnoitre();
+  for (int i = 0; i < 16; ++i) send(kApplication, start + ms(100 * i), kPacket);
+  ack(kApplication, {{next() - 1, next() - 1}}, start + ms(1600));
+  EXPECT_EQ(recovery.stats().persistent_congestions, 1u);
+  EXPECT_EQ(window(), 2 * kPacket);
+}
+
 TEST_F(CarefulResumeTest, WithTheLastOfTheJumpAllIsAsUsual) {
   reconnoitre();
   fill_window(start);

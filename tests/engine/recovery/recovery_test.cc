@@ -101,6 +101,14 @@ TEST_F(RecoveryTest, OnlyTheLargestNewlyAcknowledgedGivesASample) {
   EXPECT_EQ(recovery.rtt().latest(), ms(40));
 }
 
+TEST_F(RecoveryTest, ALongerAckDelayCountsForWhatIsInFlightAlready) {
+  establish(ms(100));
+  send(kApplication, start);
+  recovery.allow_ack_delay(ms(80), start);
+  send(kApplication, start);
+  EXPECT_EQ(recovery.deadline(), start + pto());
+}
+
 // RFC 9002 section 5.3.
 // proves RFC 9002 5.3-1 5.3-2 5.3-3
 TEST_F(RecoveryTest, AckDelayIsLimitedOnceTheHandshakeIsConfirmed) {
