@@ -94,7 +94,11 @@ std::string parse_statuses(const std::string& text, Http3Question& question) {
 }
 
 void read_question(TableReader& table, Http3Question& question) {
-  table.text("host", question.host);
+  // Without a name, a certificate would be checked against none.
+  table.parsed("host", [&](const std::string& text) -> std::string {
+    question.host = text;
+    return text.empty() ? "the name that servers are asked for" : "";
+  });
   table.text("path", question.path);
   if (!question.path.starts_with('/')) table.fail("path", "expected a path like \"/health\"");
   table.parsed("status", [&](const std::string& text) { return parse_statuses(text, question); });

@@ -68,8 +68,10 @@ std::expected<MovePlan, Errors> Controller::plan(const Configuration& wanted) co
 
 Errors Controller::replace_file(const Configuration& file) {
   Errors errors = target_.apply(overrides_.on(file));
-  if (errors.empty()) file_ = file;
-  return errors;
+  if (!errors.empty()) return errors;
+  file_ = file;
+  ++reloads_;
+  return {};
 }
 
 std::expected<MovePlan, Errors> Controller::plan_file(const Configuration& file) const {

@@ -50,6 +50,8 @@ class Controller {
   Errors set_healthy(const std::string& backend, bool is_healthy);
 
   const Configuration& file() const { return file_; }
+  // How often replace_file() went well: then what the file names may be new, too.
+  uint64_t reloads() const { return reloads_; }
   const Overrides& overrides() const { return overrides_; }
   // The file with everything on top.
   Configuration wanted() const { return overrides_.on(file_); }
@@ -61,6 +63,7 @@ class Controller {
 
   ControlTarget& target_;
   Configuration file_;
+  uint64_t reloads_ = 0;
   Overrides overrides_;
 };
 

@@ -56,14 +56,16 @@ class FlowRelay {
     hand_off_.nudge(to);
     return true;
   }
-  // The next message and whose it is; false where there is none.
+  // The next message and whose it is, the senders by turns; false where there is none.
   bool take(unsigned me, Message& message, unsigned& from) {
     Inbox& inbox = inboxes_[me];
     for (uint64_t ready; (ready = inbox.ready.load(std::memory_order_acquire)) != 0;) {
-      from = static_cast<unsigned>(std::countr_zero(ready));
+      const auto ahead = static_cast<unsigned>(std::countr_zero(std::rotr(ready, static_cast<int>(inbox.turn))));
+      from = (inbox.turn + ahead) % 64;
       // What is put there after this is found by the bit that is set after it.
       inbox.ready.fetch_and(~(uint64_t{1} << from), std::memory_order_acq_rel);
       if (!inbox.rings[from]->pop(message)) continue;
+      inbox.turn = (from + 1) % 64;
       if (!inbox.rings[from]->empty()) inbox.ready.fetch_or(uint64_t{1} << from, std::memory_order_acq_rel);
       return true;
     }
@@ -75,6 +77,7 @@ class FlowRelay {
   struct alignas(64) Inbox {
     std::atomic<uint64_t> ready{0};                         // bit f: there may be messages of worker f
     std::vector<std::unique_ptr<SpscRing<Message>>> rings;  // by sender
+    unsigned turn = 0;                                      // of the receiver: the sender that it looks at first
   };
 
   HandOff& hand_off_;

@@ -132,7 +132,7 @@ class Handler {
     for (Packet* packet : router_.for_link()) take_for_link(packet, now);
   }
   void take_for_link(Packet* packet, Instant now) {
-    const bool is_answer = control_.health.take(packet->bytes(), snapshot_.read()->link());
+    const bool is_answer = control_.health.take(packet->bytes(), *snapshot_.read());
     if (is_answer) router_.verdicts().count(kHealthAnswered);
     if (!is_answer && link_.take(*packet, now)) return queue({&packet, 1});
     released_.push_back(packet);

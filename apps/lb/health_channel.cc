@@ -15,9 +15,16 @@ const net::MacAddress* way_to(uint16_t slot, Router& router, const RoutingSnapsh
   return router.next_hops().find(snapshot.backend(slot).next_hop);
 }
 
+// Servers answer as the service that was asked for; behind translation, as themselves.
+bool may_answer(const RoutingSnapshot& snapshot, const SocketAddress& from) {
+  return snapshot.service_table().find(from.ip.bytes.data(), from.port) != ServiceTable::kNone ||
+         snapshot.is_backend(from.ip);
+}
+
 }  // namespace
 
-bool HealthChannel::take(Bytes frame, const LinkFacts& link) {
+bool HealthChannel::take(Bytes frame, const RoutingSnapshot& snapshot) {
+  const LinkFacts& link = snapshot.link();
   net::EthernetHeader ethernet;
   if (read_ethernet(frame, ethernet) != Verdict::kNone || ethernet.destination != link.mac) return false;
   const bool is_v6 = ethernet.type == net::kEtherTypeIpv6;
@@ -31,7 +38,8 @@ bool HealthChannel::take(Bytes frame, const LinkFacts& link) {
   const SocketAddress from{ip.source, net::load_u16(udp.data())};
   const SocketAddress to{ip.destination, net::load_u16(udp.data() + 2)};
   const Bytes payload = udp.subspan(net::kUdpHeader);
-  if (to.port >= kFirstConnectionPort && to.port <= kLastConnectionPort) return take_datagram(payload, from, to);
+  if (to.port >= kFirstConnectionPort && to.port <= kLastConnectionPort)
+    return may_answer(snapshot, from) && take_datagram(payload, from, to);
   if (to.port != kProbePort) return false;
   const auto token = read_probe_answer(payload, from);
   return token && answers_.push(*token);

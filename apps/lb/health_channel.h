@@ -22,14 +22,16 @@ class HealthChannel {
   void take_answers(Take&& take) {
     for (uint64_t token = 0; answers_.pop(token);) take(token);
   }
-  // Calls back with each datagram that came to one of the ports of connections, whoever sent it.
+  // Calls back with each datagram that came to one of the ports of connections, from a service or a server.
   template <class Take>
   void take_datagrams(Take&& take) {
     for (ProbeDatagram datagram; incoming_.pop(datagram);) take(datagram);
   }
 
   // Whether a received frame is an answer; then it is done with. One that finds no room is none.
-  bool take(Bytes frame, const LinkFacts& link);
+  // Datagrams of connections come from services, or from servers themselves; others are not taken, so that they push
+  // nothing out.
+  bool take(Bytes frame, const RoutingSnapshot& snapshot);
   bool has_questions() const { return !questions_.empty() || !outgoing_.empty(); }
   // Makes an empty packet the next question; false where there is none. One on whose way no link-layer address is known
   // is not asked, as if it were lost.

@@ -9,6 +9,9 @@ namespace viaduct::lb {
 namespace {
 
 constexpr uint32_t kMostQuestionsOfPool = 256;
+// For how long a connection may still say that it has ended: three probe timeouts (RFC 9000 section 10.2), which are
+// short once its server has answered.
+constexpr Duration kRest = Duration::seconds(3), kRestOfAnswered = Duration::seconds(1);
 
 uint16_t slot_of(const RoutingSnapshot& routing, const std::string& name) {
   const auto backend = std::ranges::find(routing.backends(), name, &Backend::name);
@@ -61,20 +64,22 @@ void HealthChecks::follow_routing() {
       if (pool.health->http3) pools_[name] = pool.name;
     }
   }
+  // Those that go on were moved out: whoever is left ends, and what it did not hear to the end says nothing.
+  for (const auto& [name, asker] : askers_) withdraw_questions(asker);
   askers_ = std::move(askers);
+  reloads_ = controller_.reloads();
   monitor_.watch(targets, now_);
 }
 
-// Whoever asks already goes on, with what is under way.
+// Whoever asks already goes on, with what is under way. A reload is when an operator who has put new certificates into
+// the same file wants them to be read.
 void HealthChecks::follow_pool(const PoolConfig& pool, std::map<std::string, Asker>& askers) {
   const auto most = static_cast<uint32_t>(std::min<size_t>(pool.backends.size(), kMostQuestionsOfPool));
   Asker& asker = askers[pool.name];
   if (const auto known = askers_.find(pool.name); known != askers_.end()) asker = std::move(known->second);
-  const bool fits = asker.prober && asker.most >= most;
+  const bool fits = asker.prober && asker.most >= most && reloads_ == controller_.reloads();
   if (fits && asker.question == *pool.health->http3 && asker.timeout == pool.health->timeout) return;
-  if (asker.prober) {
-    for (const uint64_t token : asker.prober->open_questions()) monitor_.withdraw(token);
-  }
+  withdraw_questions(asker);
   asker = {.question = *pool.health->http3, .timeout = pool.health->timeout, .most = most};
   auto made = Http3Prober::make(asker.question, asker.timeout, most);
   if (made) {
@@ -83,6 +88,11 @@ void HealthChecks::follow_pool(const PoolConfig& pool, std::map<std::string, Ask
     asker.problem = made.error();
     log_error("health", std::format("pool {}: {}", pool.name, asker.problem));
   }
+}
+
+void HealthChecks::withdraw_questions(const Asker& asker) {
+  if (!asker.prober) return;
+  for (const uint64_t token : asker.prober->open_questions()) monitor_.withdraw(token);
 }
 
 void HealthChecks::take_datagrams() {
@@ -111,13 +121,20 @@ void HealthChecks::talk() {
     if (!asker.prober) continue;
     asker.prober->step(now_, send);
     for (const Http3Prober::Result& result : asker.prober->take_results()) {
-      if (result.problem.empty())
-        monitor_.answer(result.token, now_);
-      else
+      if (!result.problem.empty()) {
         monitor_.fail(result.token, "http3: " + result.problem);
+        continue;
+      }
+      monitor_.answer(result.token, now_);
+      free_line_of(result.token);
     }
   }
   if (has_sent) nudge_();
+}
+
+void HealthChecks::free_line_of(uint64_t token) {
+  const auto line = std::ranges::find(lines_, token, &Line::token);
+  if (line != lines_.end()) line->busy_until = std::min(line->busy_until, now_ + kRestOfAnswered);
 }
 
 void HealthChecks::ask() {
@@ -143,6 +160,8 @@ void HealthChecks::ask_by_request(const HealthMonitor::Question& question, const
     monitor_.fail(question.token, "http3: " + asker.problem);
     return;
   }
+  // Too many ports are in use: as below.
+  if (now_ < lines_[next_line_].busy_until) return monitor_.withdraw(question.token);
   const RoutingSnapshot& routing = target_.routing();
   const auto probe = probe_for(routing, slot_of(routing, question.name), question.token);
   const size_t line = next_line_;
@@ -151,7 +170,7 @@ void HealthChecks::ask_by_request(const HealthMonitor::Question& question, const
       probe && asker.prober->ask(question.token, {.local = from, .remote = probe->to}, question.deadline, now_);
   // Too many are open: that says nothing about this server.
   if (!is_asked) return monitor_.withdraw(question.token);
-  lines_[line] = {probe->slot, pool};
+  lines_[line] = {probe->slot, pool, question.token, question.deadline + kRest};
   next_line_ = (line + 1) % lines_.size();
 }
 

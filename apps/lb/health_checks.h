@@ -42,6 +42,8 @@ class HealthChecks {
   struct Line {
     uint16_t slot = kNoSlot;
     std::string pool;
+    uint64_t token = 0;
+    Instant busy_until;  // before then, its connection may have something to say
   };
 
   void follow_routing();
@@ -51,6 +53,8 @@ class HealthChecks {
   void ask();
   bool ask_by_packet(const HealthMonitor::Question& question);
   void ask_by_request(const HealthMonitor::Question& question, const std::string& pool, Asker& asker);
+  void withdraw_questions(const Asker& asker);
+  void free_line_of(uint64_t token);
   void report();
 
   Controller& controller_;
@@ -60,6 +64,7 @@ class HealthChecks {
   HealthMonitor monitor_;
   Instant now_;                               // of this tend()
   uint64_t serial_ = 0;                       // of the snapshot whose servers are watched
+  uint64_t reloads_ = 0;                      // of the file that says so
   std::map<std::string, std::string> pools_;  // of servers that are asked by HTTP/3, by the servers' names
   std::map<std::string, Asker> askers_;       // by pool
   // Ports go round, so that one rests for long before its next connection.

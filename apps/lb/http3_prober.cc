@@ -39,8 +39,9 @@ quic::EndpointConfig endpoint_config(uint32_t most, Duration timeout) {
   return config;
 }
 
-SipKey make_secret(Random& random) {
-  SipKey secret{};
+template <class Secret>
+Secret make_secret(Random& random) {
+  Secret secret{};
   random.fill({reinterpret_cast<uint8_t*>(&secret), sizeof secret});
   return secret;
 }
@@ -97,7 +98,7 @@ Http3Prober::Http3Prober(const Http3Question& question, Duration timeout, uint32
       most_(most),
       tls_(std::move(tls)),
       protector_(std::move(protector)),
-      shard_secret_(make_secret(random_)),
+      shard_secret_(make_secret<SipKey>(random_)),
       shards_(shard_secret_, 1, flowsteer::id_length(std::nullopt)),
       connection_ids_(std::nullopt, shard_secret_, 0, 1, random_),
       rooms_(kPackets * kRoom),
@@ -107,7 +108,8 @@ Http3Prober::Http3Prober(const Http3Question& question, Duration timeout, uint32
                                                  .tls_client = tls_.get(),
                                                  .connection_ids = connection_ids_,
                                                  .shards = shards_,
-                                                 .random = random_}),
+                                                 .random = random_,
+                                                 .stateless_reset_key = make_secret<std::array<uint8_t, 32>>(random_)}),
       client_({.max_connections = 4 * most + 16, .max_requests = most, .max_gathered_sections = 16},
               endpoint_.channel(), chunks_, *this) {
   for (size_t i = 0; i < kPackets; ++i) {

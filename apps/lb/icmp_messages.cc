@@ -147,13 +147,16 @@ std::optional<QuotedOfOurs> read_quoted_of_ours(const InnerPacket& message, uint
   if (!is_udp && !found.is_tunnelled) return std::nullopt;
   if (!is_udp || quoted.size() < header.length + net::kUdpHeader) return found;
   const uint8_t* udp = quoted.data() + header.length;
+  found.source = {header.source, load_u16(udp)};
+  found.destination = {header.destination, load_u16(udp + 2)};
+  // Whoever quotes chooses the length: a packet of ours has a UDP header and is no longer than IPv4 can say.
+  const size_t whole = size_t{header.length} + header.payload_length;
+  if (whole > 0xffff || header.payload_length < net::kUdpHeader) return found;
   found.is_enough = true;
   found.packet.ip = quoted.data();
   found.ip_header = header.length;
-  found.whole = static_cast<uint16_t>(header.length + header.payload_length);
-  found.packet.length = static_cast<uint16_t>(std::min<size_t>(quoted.size(), found.whole));
-  found.source = {header.source, load_u16(udp)};
-  found.destination = {header.destination, load_u16(udp + 2)};
+  found.whole = static_cast<uint16_t>(whole);
+  found.packet.length = static_cast<uint16_t>(std::min<size_t>(quoted.size(), whole));
   return found;
 }
 

@@ -32,7 +32,9 @@ std::optional<QuotedPacket> read_quoted(const InnerPacket& message, uint16_t ip_
 // other datagram.
 struct QuotedOfOurs {
   bool is_tunnelled = false;
-  bool is_enough = false;  // whether the client's UDP header is there; otherwise nothing below is
+  // Whether the client's UDP header is there, of a packet that can be; otherwise nothing below is but, where there is a
+  // UDP header, whose packet it was.
+  bool is_enough = false;
   InnerPacket packet;      // the client's, where it was tunnelled
   uint16_t ip_header = 0;  // bytes of its IP header
   uint16_t whole = 0;      // bytes of IP that it had

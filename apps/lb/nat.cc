@@ -118,10 +118,15 @@ uint16_t NatTable::open(uint64_t flow, uint16_t slot, Instant now) {
   return kNone;
 }
 
-NatSession* NatTable::by_port(uint16_t port, Instant now) {
+const NatSession* NatTable::peek_port(uint16_t port, Instant now) const {
   if (!owns(port)) return nullptr;
+  const NatSession& session = sessions_[port - first_port_];
+  return is_live(session, seconds(now)) ? &session : nullptr;
+}
+
+NatSession* NatTable::by_port(uint16_t port, Instant now) {
+  if (!peek_port(port, now)) return nullptr;
   NatSession& session = sessions_[port - first_port_];
-  if (!is_live(session, seconds(now))) return nullptr;
   index_.find(session.key, now);  // keeps the other direction alive
   session.seen = seconds(now);
   return &session;

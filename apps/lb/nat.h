@@ -57,6 +57,8 @@ class NatTable {
   uint16_t open(uint64_t flow, uint16_t slot, Instant now);
   // The session whose port it is, if it is in use.
   NatSession* by_port(uint16_t port, Instant now);
+  // The same for whoever only wants to know: that keeps no session alive.
+  const NatSession* peek_port(uint16_t port, Instant now) const;
 
  private:
   static uint64_t key_of(uint64_t flow, uint16_t slot) { return (flow ^ slot) * 0xff51afd7ed558ccd; }

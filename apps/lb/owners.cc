@@ -30,9 +30,12 @@ unsigned Owners::owner_of(Packet& frame, const RoutingSnapshot& snapshot) const 
   if (!is_of_ours && !is_of_flow) return worker;
   if (ip.protocol != (is_v6 ? net::kProtocolIcmpv6 : net::kProtocolIcmp)) return worker;
   const InnerPacket message{packet.data(), static_cast<uint16_t>(ip.length + ip.payload_length), is_v6, 0};
+  if (is_of_ours) {
+    const auto ours = read_quoted_of_ours(message, ip.length, snapshot.configuration().gue_port);
+    return ours && ours->is_enough && !ours->is_tunnelled ? by_port(ours->source.port) : worker;
+  }
   const auto quoted = read_quoted(message, ip.length);
-  if (!quoted) return worker;
-  return is_of_ours ? by_port(quoted->source.port) : by_hash(hash.of_addresses(quoted->destination, quoted->source));
+  return quoted ? by_hash(hash.of_addresses(quoted->destination, quoted->source)) : worker;
 }
 
 }  // namespace viaduct::lb

@@ -108,7 +108,8 @@ std::optional<Router::WayBack> Router::way_back_of(const RoutingSnapshot& snapsh
 
 std::optional<Router::WayBack> Router::translate_back(const RoutingSnapshot& snapshot, unsigned i,
                                                       const QuotedOfOurs& quoted, Instant now) {
-  const NatSession* session = nat_.by_port(quoted.source.port, now);
+  // Anybody can send errors: they keep nothing alive.
+  const NatSession* session = nat_.peek_port(quoted.source.port, now);
   if (!session || session->slot >= snapshot.backends().size()) return std::nullopt;
   if (quoted.destination != server_address(snapshot.backend(session->slot), session->service)) return std::nullopt;
   // Without a checksum, one would have to be made from bytes that are not there.

@@ -60,6 +60,7 @@ std::expected<std::unique_ptr<const RoutingSnapshot>, Errors> RoutingSnapshot::m
     if (std::string problem = snapshot->add_pool(pool, slots); !problem.empty())
       return std::unexpected(Errors{std::move(problem)});
   }
+  std::ranges::sort(snapshot->backend_addresses_, {}, &IpAddress::bytes);
 
   std::vector<SocketAddress> addresses;
   for (const ServiceConfig& service : configuration.services) {
@@ -111,6 +112,7 @@ std::string RoutingSnapshot::add_backend(const PoolConfig& pool, const BackendCo
   backend.mcphint = config.mcphint;
   backend.forwarding = config.forwarding;
   backend.address = config.address;
+  backend_addresses_.push_back(config.address.ip);
   backend.outer_v6 = !config.address.ip.is_v4();
   backend.next_hop = next_hop_index(config);
   if (config.forwarding != Forwarding::kDirect) {
@@ -132,6 +134,10 @@ uint16_t RoutingSnapshot::next_hop_index(const BackendConfig& config) {
   if (found != next_hops_.end()) return static_cast<uint16_t>(found - next_hops_.begin());
   next_hops_.push_back(wanted);
   return static_cast<uint16_t>(next_hops_.size() - 1);
+}
+
+bool RoutingSnapshot::is_backend(const IpAddress& ip) const {
+  return std::ranges::binary_search(backend_addresses_, ip.bytes, {}, &IpAddress::bytes);
 }
 
 bool RoutingSnapshot::is_virtual(const IpAddress& ip) const {

@@ -125,6 +125,8 @@ class RoutingSnapshot {
   bool is_usable(uint16_t slot) const { return slot < backends_.size() && backend(slot).is_usable; }
   // Whether an address is one of a service's.
   bool is_virtual(const IpAddress& ip) const;
+  // Whether it is one of a backend's.
+  bool is_backend(const IpAddress& ip) const;
   // Whether packets of any backend need their flow's hash even where an ID routes them.
   bool needs_hashes() const { return needs_hashes_; }
 
@@ -144,6 +146,7 @@ class RoutingSnapshot {
   std::vector<NextHop> next_hops_;
   std::array<std::unique_ptr<flowsteer::QuicLb>, 7> quic_lb_;
   std::vector<IpAddress> virtual_;
+  std::vector<IpAddress> backend_addresses_;  // in order
   bool needs_hashes_ = false;
 };
 

@@ -142,6 +142,7 @@ TEST(Config, says_what_servers_are_asked_by_http3) {
             std::string::npos)
       << errors("check = \"http\"\n");
   EXPECT_NE(errors("check = \"http3\"\n").find("host"), std::string::npos);
+  EXPECT_NE(errors("check = \"http3\"\nhost = \"\"\n").find("pool.health.host: expected the name"), std::string::npos);
   EXPECT_NE(errors("path = \"/\"\n").find("pool.health.path: expected with check = \"http3\" alone"),
             std::string::npos);
   const std::string good = "check = \"http3\"\nhost = \"a\"\n";

@@ -125,6 +125,19 @@ TEST_F(FlowsOnSeveralWorkers, WaitInABoundedNumber) {
   EXPECT_EQ(count(kRoutedAsNew), kFlood);
 }
 
+// Nobody waits for another worker's flood to end.
+TEST(FlowRelayInboxes, AreEmptiedByTurns) {
+  HandOff hand_off(3, 8);
+  FlowRelay relay(hand_off);
+  for (uint64_t i = 0; i < FlowRelay::kMost; ++i)
+    ASSERT_TRUE(relay.pass(0, 2, {.kind = FlowRelay::Message::Kind::kLearn, .dcid = i}));
+  ASSERT_TRUE(relay.pass(1, 2, {.kind = FlowRelay::Message::Kind::kLearn, .dcid = 1000}));
+  FlowRelay::Message message;
+  std::vector<unsigned> senders(4);
+  for (unsigned& from : senders) ASSERT_TRUE(relay.take(2, message, from));
+  EXPECT_EQ(senders, (std::vector<unsigned>{0, 1, 0, 0}));
+}
+
 // A worker that is on its way to sleep finds what was passed to it.
 TEST_F(FlowsOnSeveralWorkers, KeepTheOwnerAwake) {
   for (uint8_t number = 0; flows_.is_empty(1); ++number) deliver(0, datagram(5000, first_packet(number, {number})));

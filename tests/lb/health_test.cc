@@ -241,8 +241,8 @@ TEST(HealthProbe, TakesAnAnswerOfTheAddressThatWasAskedAlone) {
           .build();
     };
     HealthChannel channel;
-    EXPECT_EQ(channel.take(answer(443), it.snapshot->link()), is_taken) << from;
-    EXPECT_FALSE(channel.take(answer(444), it.snapshot->link())) << "another port of " << from;
+    EXPECT_EQ(channel.take(answer(443), *it.snapshot), is_taken) << from;
+    EXPECT_FALSE(channel.take(answer(444), *it.snapshot)) << "another port of " << from;
   }
 }
 
@@ -277,7 +277,7 @@ TEST(HealthChecks, TakeASilentServerOutAndBringItBack) {
                                  .payload(negotiation(scid, dcid, {0, 0, 0, 1}))
                                  .build();
         if (!is_second || second_answers) {
-          EXPECT_TRUE(channel.take(answer, target.routing().link()));
+          EXPECT_TRUE(channel.take(answer, target.routing()));
         }
         pool.give_back({&packet, 1});
       }

@@ -156,7 +156,8 @@ TEST(Http3Question, NeedsCertificatesThatCanBeRead) {
 
 // A balancer of two servers that are asked, with its worker's part of it, and the servers.
 struct Checked {
-  explicit Checked(Forwarding forwarding) : configuration(make(forwarding)), target(configuration) {
+  explicit Checked(Forwarding forwarding) : Checked(make(forwarding)) {}
+  explicit Checked(const Configuration& given) : configuration(given), target(configuration) {
     // The balancer has to have seen the snapshot before its next hops can be asked for.
     target.balancer().send4(test::short_packet(test::id_of(1)));
   }
@@ -195,7 +196,7 @@ struct Checked {
                                .udp(443, port)
                                .payload(sent.bytes)
                                .build();
-      EXPECT_TRUE(channel.take(answer, target.routing().link()));
+      EXPECT_TRUE(channel.take(answer, target.routing()));
     }
   }
   const HealthFigures& figures(const char* name) const { return *checks.monitor().find(name); }
@@ -267,22 +268,70 @@ TEST(ChecksByHttp3, SayWhyNobodyCanBeAsked) {
       << checks.monitor().find("web/s1")->problem;
 }
 
-// Anybody can send to these ports: what they find full is lost, and no more.
+// What nobody waits for any more is no failure.
+TEST(ChecksByHttp3, EndWithoutAWordWhenTheFileSaysSo) {
+  Checked it(Forwarding::kDirect);
+  for (WebServer& server : it.servers) server.answers = false;
+  while (!it.checks.is_talking()) it.run(kTick);
+  it.configuration.pools[0].health->http3.reset();
+  it.configuration.pools[0].health->timeout = Duration::seconds(2);
+  ASSERT_TRUE(it.controller.replace_file(it.configuration).empty());
+  for (Duration passed; passed < Duration::milliseconds(1500); passed += kTick) {
+    it.checks.tend();
+    it.target.balancer().pass(kTick);
+  }
+  EXPECT_FALSE(it.checks.is_talking());
+  EXPECT_EQ(it.figures("web/s1").unanswered + it.figures("web/s2").unanswered, 0u);
+}
+
+TEST(ChecksByHttp3, ReadTheirCertificatesAnewAtAReload) {
+  Configuration configuration = Checked::make(Forwarding::kDirect);
+  const std::string trusted = certificate().folder / "trusted.pem", key = certificate().folder / "other-key.pem";
+  std::string error;
+  ASSERT_TRUE(crypto::make_self_signed("web.example", trusted, key, error)) << error;
+  configuration.pools[0].health->http3->ca_file = trusted;
+  Checked it(configuration);
+  it.run(Duration::seconds(3));
+  EXPECT_GT(it.figures("web/s1").unanswered, 0u);
+  std::filesystem::copy_file(certificate().file, trusted, std::filesystem::copy_options::overwrite_existing);
+  const uint64_t before = it.figures("web/s1").answered;
+  ASSERT_TRUE(it.controller.replace_file(configuration).empty());
+  it.target.balancer().send4(test::short_packet(test::id_of(1)));
+  it.run(Duration::seconds(5));
+  EXPECT_GT(it.figures("web/s1").answered, before);
+  EXPECT_EQ(it.figures("web/s1").problem, "");
+}
+
+Frame garbage_from(const char* source, uint16_t port) {
+  return FrameBuilder()
+      .eth(test::kOurMac, test::kRouterMac)
+      .ipv4(source, test::kOurs4)
+      .udp(443, port)
+      .payload(test::short_packet(Frame(8, 1)))
+      .build();
+}
+
+TEST(ChecksByHttp3, HearNobodyButServicesAndServers) {
+  Checked it(Forwarding::kNat);
+  for (size_t i = 0; i < 4 * HealthChannel::kMostDatagrams; ++i)
+    EXPECT_FALSE(it.channel.take(garbage_from(test::kClient4, static_cast<uint16_t>(100 + i)), it.target.routing()));
+  EXPECT_TRUE(it.channel.take(garbage_from(test::kVip4, 100), it.target.routing()));
+  EXPECT_TRUE(it.channel.take(garbage_from("10.0.0.2", 101), it.target.routing()));
+  EXPECT_FALSE(it.channel.take(garbage_from("10.0.0.3", 102), it.target.routing())) << "there is no third";
+  std::vector<std::string> sources;
+  it.channel.take_datagrams([&](const ProbeDatagram& datagram) { sources.push_back(datagram.from.ip.to_string()); });
+  EXPECT_EQ(sources, (std::vector<std::string>{test::kVip4, "10.0.0.2"}));
+}
+
+// Whoever pretends to be a service can fill these ports: what they find full is lost, and no more.
 TEST(ChecksByHttp3, AreNotHeldUpByAFlood) {
   Checked it(Forwarding::kDirect);
-  const auto garbage = [](uint16_t port) {
-    return FrameBuilder()
-        .eth(test::kOurMac, test::kRouterMac)
-        .ipv4(test::kClient4, test::kOurs4)
-        .udp(443, port)
-        .payload(test::short_packet(Frame(8, 1)))
-        .build();
-  };
+  const auto garbage = [](uint16_t port) { return garbage_from(test::kVip4, port); };
   size_t taken = 0;
   for (size_t i = 0; i < 4 * HealthChannel::kMostDatagrams; ++i)
-    taken += it.channel.take(garbage(static_cast<uint16_t>(100 + i % 900)), it.target.routing().link()) ? 1 : 0;
+    taken += it.channel.take(garbage(static_cast<uint16_t>(100 + i % 900)), it.target.routing()) ? 1 : 0;
   EXPECT_EQ(taken, HealthChannel::kMostDatagrams);
-  EXPECT_FALSE(it.channel.take(garbage(99), it.target.routing().link()));
+  EXPECT_FALSE(it.channel.take(garbage(99), it.target.routing()));
   it.run(Duration::seconds(10));
   EXPECT_GT(it.figures("web/s1").answered, 3u);
   EXPECT_EQ(it.figures("web/s1").unanswered, 0u);

@@ -202,6 +202,45 @@ TEST(ErrorsAboutTranslatedFlows, NeedAFlow) {
       << "another server than the flow's";
 }
 
+// Lengths that no packet of ours has: nothing but what was quoted may ever go to a client.
+TEST(ErrorsAboutTranslatedFlows, MayQuoteImpossibleLengths) {
+  Balancer balancer(over_ipv6(Forwarding::kNat));
+  ASSERT_EQ(balancer.send(client4(1440)).verdict, kRoutedById);
+  const auto outcome_of = [&](uint16_t length) {
+    const Frame quoted = FrameBuilder()
+                             .ipv6(test::kOurs6, "fd00::1")
+                             .ip_length(length)
+                             .udp(test::kFirstNatPort, 443)
+                             .udp_length(1400)
+                             .build_ip();
+    EXPECT_EQ(quoted.size(), 48u);
+    balancer.pass(Duration::milliseconds(20));
+    return balancer.send(error6(quoted, 1000).build());
+  };
+  EXPECT_EQ(outcome_of(1400).verdict, kIcmpReturned);
+  const auto expect_nothing = [&](uint32_t first, uint32_t last) {
+    for (uint32_t length = first; length <= last; ++length) {
+      const auto outcome = outcome_of(static_cast<uint16_t>(length));
+      EXPECT_EQ(outcome.verdict, kIcmpOfOurs) << length;
+      EXPECT_TRUE(outcome.sent.empty()) << length;
+    }
+  };
+  expect_nothing(0, 7);
+  expect_nothing(65'496, 65'535);
+}
+
+// Anybody can send them.
+TEST(ErrorsAboutTranslatedFlows, KeepNoFlowAlive) {
+  Configuration configuration = configuration_of(1, Forwarding::kNat);
+  configuration.flow_state.timeout = Duration::seconds(200);
+  Balancer balancer(configuration);
+  const Frame sent = ip_of(balancer.send(client4(1440)).sent, kQuoted4);
+  balancer.pass(Duration::seconds(199));
+  EXPECT_EQ(balancer.send(error4(sent).build()).verdict, kIcmpReturned);
+  balancer.pass(Duration::seconds(5));
+  EXPECT_EQ(balancer.send(error4(sent).build()).verdict, kIcmpOfOurs);
+}
+
 // What is quoted comes from anybody: lengths, protocols and ends of their choice.
 TEST(ErrorsAboutTunnels, MayQuoteAnything) {
   Random random = Random::from_seed(5);
@@ -245,6 +284,9 @@ TEST(ErrorsAboutTranslatedFlows, AreForTheWorkerOfTheirPort) {
       const auto port = static_cast<uint16_t>(test::kFirstNatPort + 10 * worker + 9);
       const Frame quoted = FrameBuilder().ipv4(test::kOurs4, "10.0.0.1").udp(port, 443).payload(Frame(99)).build_ip();
       EXPECT_EQ(owner_of(error4(quoted).build(), hand_off), worker);
+      const Frame hinted =
+          FrameBuilder().ipv6(test::kOurs6, "fd00::1").extension(60).udp(port, 443).payload(Frame(99)).build_ip();
+      EXPECT_EQ(owner_of(error6(hinted).build(), hand_off), worker) << "with an option of ours";
     }
     const Frame tunnel = FrameBuilder().ipv4(test::kOurs4, "10.0.0.1").protocol(4).payload(Frame(99)).build_ip();
     EXPECT_EQ(owner_of(error4(tunnel).build(), hand_off), 1u);
