@@ -11,7 +11,7 @@ constexpr int64_t kMostRttFactor = 10;
 constexpr uint64_t kJumpDivisor = 2;
 // What is left after a retreat, of what the path has carried: at once, and as the end of the slow start that follows.
 constexpr uint64_t kRetreatDivisor = 2;
-constexpr double kBeta = 0.7;
+constexpr double kRetreatBeta = 0.7;
 }  // namespace
 
 void CarefulResume::advance(const Progress& progress, uint64_t max_datagram_size, Controller& controller) {
@@ -26,7 +26,7 @@ void CarefulResume::advance(const Progress& progress, uint64_t max_datagram_size
   }
   if (phase_ == Phase::kUnvalidated || !has_acked(last_jump_)) return;
   if (phase_ == Phase::kSafeRetreat) {
-    const auto carried = static_cast<uint64_t>(kBeta * static_cast<double>(carried_));
+    const auto carried = static_cast<uint64_t>(kRetreatBeta * static_cast<double>(carried_));
     controller.resume_slow_start_until(carried);
   }
   end();
