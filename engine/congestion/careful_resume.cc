@@ -55,8 +55,8 @@ bool CarefulResume::is_another_path(Duration round_trip) const {
 }
 
 bool CarefulResume::is_too_much_lost() const {
-  const auto window = static_cast<double>(known_.window / kJumpDivisor);
-  return static_cast<double>(lost_) > tolerated_ * window;
+  const uint64_t jump = known_.window / kJumpDivisor;
+  return static_cast<double>(lost_) > tolerated_ * static_cast<double>(jump);
 }
 
 // What was not sent of the jump is not tried any more; the window before it has proved itself.
