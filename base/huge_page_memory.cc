@@ -6,12 +6,11 @@
 #include <cstdint>
 #include <new>
 
+#include "base/cache_line.h"
 #include "base/poison.h"
 
 namespace viaduct {
 namespace {
-
-constexpr size_t kCacheLine = 64;
 
 size_t round_up(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/cache_line.h"
 #include "base/pool_use.h"
 #include "base/worker_stats.h"
 #include "crypto-offload/packet_protector.h"
@@ -84,10 +85,7 @@ class ScheduleCache {
   }
   // Fetches the first `bytes` of a key's expansion into the CPU's cache, if there is one.
   void prefetch(const Slot& key, size_t bytes) const {
-    static constexpr size_t kLine = 64;
-    if (!key.is_expanded()) return;
-    const auto* first = reinterpret_cast<const uint8_t*>(&slots_[key.slot()]);
-    for (size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(first + at);
+    if (key.is_expanded()) prefetch_bytes(&slots_[key.slot()], bytes);
   }
   // Wipes the expansion of a key that goes.
   void drop(const Slot& key) {

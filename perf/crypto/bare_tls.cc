@@ -13,7 +13,6 @@ namespace viaduct::perf {
 namespace {
 
 constexpr uint8_t kProtocol[] = {2, 'h', '3'};
-constexpr uint8_t kParameters[] = {4, 4, 0x80, 0x10, 0, 0};
 
 int choose_protocol(SSL*, const uint8_t** chosen, uint8_t* size, const uint8_t*, unsigned, void*) {
   *chosen = kProtocol + 1;

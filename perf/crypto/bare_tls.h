@@ -10,6 +10,9 @@
 
 namespace viaduct::perf {
 
+// The transport parameters of both sides.
+inline constexpr uint8_t kParameters[] = {4, 4, 0x80, 0x10, 0, 0};
+
 class BareTls {
  public:
   // groups: what the client offers, in OpenSSL's names.

@@ -76,7 +76,6 @@ class OurTls {
 
   // As BareTls::handshake().
   double handshake() {
-    static constexpr uint8_t kParameters[] = {4, 4, 0x80, 0x10, 0, 0};
     Side client{client_->connect("localhost", kParameters, kept_), {}, false, {}};
     double begin = thread_ns();
     Side server{server_->accept(kParameters), {}, false, {}};

@@ -263,16 +263,16 @@ TEST(ManyWorkers, OnThreadsEachPacketReachesItsOwner) {
   HandOff hand_off(kWorkers, 512);
   Quiescence quiescence;
   using Loop = WorkerLoop<SleepingPort, Echo>;
-  struct Worker {
-    explicit Worker(FakePool& pool) : port(pool), echo(kWorkers) {}
+  struct OneOfMany {
+    explicit OneOfMany(FakePool& pool) : port(pool), echo(kWorkers) {}
     SleepingPort port;
     Echo echo;
     std::unique_ptr<Loop> loop;
     std::thread thread;
   };
-  std::vector<std::unique_ptr<Worker>> workers;
+  std::vector<std::unique_ptr<OneOfMany>> workers;
   for (unsigned i = 0; i < kWorkers; ++i) {
-    auto& worker = *workers.emplace_back(std::make_unique<Worker>(pool));
+    auto& worker = *workers.emplace_back(std::make_unique<OneOfMany>(pool));
     for (size_t p = 0; p < kPackets; ++p) worker.port.deliver(static_cast<uint8_t>(p % 255));
     worker.loop = std::make_unique<Loop>(worker.port, worker.echo, hand_off, quiescence, WorkerOptions{.worker = i});
   }

@@ -10,7 +10,7 @@
 namespace viaduct::quic::test {
 namespace {
 
-constexpr size_t kIdSize = 20;  // enough of a short header to compare
+constexpr size_t kComparedSize = 20;  // enough of a short header to compare
 
 // A handshake, bytes both ways, and an end, with losses.
 struct Life {
@@ -77,14 +77,14 @@ TEST(SentPackets, DatagramsWithInitialsAreFull) {
   const Life life;
   unsigned initials = 0;
   for (const Datagram& datagram : life.pair.sent_to_server) {
-    const auto headers = headers_of(datagram, kIdSize);
+    const auto headers = headers_of(datagram, kComparedSize);
     if (headers.empty() || headers[0].type != PacketType::kInitial) continue;
     ++initials;
     EXPECT_GE(datagram.bytes.size(), 1200u);
   }
   EXPECT_GT(initials, 1u);
   // A server's may be smaller where they only acknowledge; the first one does not.
-  const auto first = headers_of(life.pair.sent_to_client.at(0), kIdSize);
+  const auto first = headers_of(life.pair.sent_to_client.at(0), kComparedSize);
   ASSERT_EQ(first.at(0).type, PacketType::kInitial);
   EXPECT_GE(life.pair.sent_to_client[0].bytes.size(), 1200u);
 }
@@ -96,7 +96,7 @@ TEST(SentPackets, ADatagramIsForOneConnectionId) {
   unsigned coalesced = 0;
   for (const auto* datagrams : {&life.pair.sent_to_server, &life.pair.sent_to_client}) {
     for (const Datagram& datagram : *datagrams) {
-      const auto headers = headers_of(datagram, kIdSize);
+      const auto headers = headers_of(datagram, kComparedSize);
       coalesced += headers.size() > 1;
       for (const PacketHeader& header : headers) {
         if (header.type != PacketType::kOneRtt) {

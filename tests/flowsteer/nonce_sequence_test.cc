@@ -9,7 +9,7 @@
 namespace viaduct::flowsteer {
 namespace {
 
-constexpr SipKey kSecret{9, 9, 9};
+constexpr SipKey kOrder{9, 9, 9};
 constexpr uint64_t kNoLimit = UINT64_MAX;
 
 std::string text_of(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
@@ -20,7 +20,7 @@ TEST(NonceSequence, NeverRepeatsAcrossWorkers) {
     Random random = Random::from_seed(length);
     std::set<std::string> seen;
     for (unsigned worker = 0; worker < 3; ++worker) {
-      NonceSequence sequence(kSecret, length, worker, 3, kNoLimit, random);
+      NonceSequence sequence(kOrder, length, worker, 3, kNoLimit, random);
       std::vector<uint8_t> nonce(length);
       for (int i = 0; i < 5'000; ++i) {
         ASSERT_TRUE(sequence.next(random, nonce.data()));
@@ -34,7 +34,7 @@ TEST(NonceSequence, StartsElsewhereEachTime) {
   Random random = Random::from_seed(1);
   std::set<std::string> first;
   for (int i = 0; i < 100; ++i) {
-    NonceSequence sequence(kSecret, 8, 0, 1, kNoLimit, random);
+    NonceSequence sequence(kOrder, 8, 0, 1, kNoLimit, random);
     std::vector<uint8_t> nonce(8);
     sequence.next(random, nonce.data());
     first.insert(text_of(nonce));
@@ -44,7 +44,7 @@ TEST(NonceSequence, StartsElsewhereEachTime) {
 
 TEST(NonceSequence, NeighboursLookUnrelated) {
   Random random = Random::from_seed(2);
-  NonceSequence sequence(kSecret, 4, 0, 1, kNoLimit, random);
+  NonceSequence sequence(kOrder, 4, 0, 1, kNoLimit, random);
   std::vector<uint8_t> last(4), next(4);
   sequence.next(random, last.data());
   int changed_bits = 0;
@@ -59,7 +59,7 @@ TEST(NonceSequence, NeighboursLookUnrelated) {
 
 TEST(NonceSequence, EndsAtItsLimit) {
   Random random = Random::from_seed(3);
-  NonceSequence sequence(kSecret, 5, 1, 4, 10, random);
+  NonceSequence sequence(kOrder, 5, 1, 4, 10, random);
   uint8_t nonce[5];
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(sequence.next(random, nonce));
   EXPECT_EQ(sequence.remaining(), 0u);
@@ -68,8 +68,8 @@ TEST(NonceSequence, EndsAtItsLimit) {
 
 TEST(NonceSequence, HasAsManyAsItsPartOfTheRange) {
   Random random = Random::from_seed(4);
-  EXPECT_EQ(NonceSequence(kSecret, 4, 0, 4, kNoLimit, random).remaining(), 0xffffffffu / 4);
-  EXPECT_EQ(NonceSequence(kSecret, 18, 0, 1, kNoLimit, random).remaining(), UINT64_MAX);
+  EXPECT_EQ(NonceSequence(kOrder, 4, 0, 4, kNoLimit, random).remaining(), 0xffffffffu / 4);
+  EXPECT_EQ(NonceSequence(kOrder, 18, 0, 1, kNoLimit, random).remaining(), UINT64_MAX);
 }
 
 }  // namespace

@@ -8,12 +8,12 @@
 
 #include "apps/lb/flow_hash.h"
 #include "base/random.h"
+#include "tests/support/instants.h"
 
 namespace viaduct::lb {
 namespace {
 
 constexpr Duration kTimeout = Duration::seconds(120);
-Instant at(int64_t seconds) { return Instant::from_ns(seconds * 1'000'000'000); }
 
 // What the table promises, in the plainest way: a flow is known as long as it was used within the timeout.
 class NaiveTable {
@@ -52,12 +52,12 @@ TEST(FlowTable, DoesWhatANaiveOneDoes) {
       const uint64_t hash = hashes[random.below(hashes.size())];
       if (random.below(4) == 0) {
         const auto slot = static_cast<uint16_t>(random.below(1000));
-        if (table.insert(hash, slot, at(now))) naive.insert(hash, slot, now);
+        if (table.insert(hash, slot, at_s(now))) naive.insert(hash, slot, now);
       } else {
-        ASSERT_EQ(table.find(hash, at(now)), naive.find(hash, now));
+        ASSERT_EQ(table.find(hash, at_s(now)), naive.find(hash, now));
       }
     }
-    EXPECT_EQ(table.count(at(now)), naive.count(now));
+    EXPECT_EQ(table.count(at_s(now)), naive.count(now));
   }
 }
 
@@ -68,11 +68,11 @@ TEST(FlowTable, HoldsWhatItIsMadeFor) {
   std::vector<uint64_t> hashes(kFlows);
   for (size_t i = 0; i < kFlows; ++i) {
     hashes[i] = random.u64();
-    table.insert(hashes[i], static_cast<uint16_t>(i % 1000), at(1));
+    table.insert(hashes[i], static_cast<uint16_t>(i % 1000), at_s(1));
   }
   EXPECT_LE(table.use().refused, kFlows / 1000) << "two buckets of four take nearly all";
   size_t found = 0;
-  for (size_t i = 0; i < kFlows; ++i) found += table.find(hashes[i], at(2)) == i % 1000;
+  for (size_t i = 0; i < kFlows; ++i) found += table.find(hashes[i], at_s(2)) == i % 1000;
   EXPECT_EQ(found, kFlows - table.use().refused);
 }
 
@@ -83,20 +83,20 @@ TEST(FlowTable, KeepsWhoIsInWhenItIsFull) {
   std::vector<uint64_t> in;
   for (int i = 0; i < 5000; ++i) {
     const uint64_t hash = random.u64();
-    if (table.insert(hash, 7, at(1))) in.push_back(hash);
+    if (table.insert(hash, 7, at_s(1))) in.push_back(hash);
   }
   EXPECT_GT(table.use().refused, 4000u);
   EXPECT_EQ(in.size(), table.use().inserted);
-  for (const uint64_t hash : in) EXPECT_EQ(table.find(hash, at(120)), 7);
+  for (const uint64_t hash : in) EXPECT_EQ(table.find(hash, at_s(120)), 7);
   // Time makes room.
-  EXPECT_TRUE(table.insert(random.u64(), 8, at(1000)));
+  EXPECT_TRUE(table.insert(random.u64(), 8, at_s(1000)));
 }
 
 TEST(FlowTable, LooksWithoutTouching) {
   FlowTable table(10, kTimeout);
-  table.insert(42, 7, at(1));
-  EXPECT_EQ(table.peek(42, at(121)), 7);
-  EXPECT_EQ(table.find(42, at(122)), FlowTable::kNone) << "a look kept the flow alive";
+  table.insert(42, 7, at_s(1));
+  EXPECT_EQ(table.peek(42, at_s(121)), 7);
+  EXPECT_EQ(table.find(42, at_s(122)), FlowTable::kNone) << "a look kept the flow alive";
 }
 
 // Whoever chooses IDs, of any length that an invariant header has, does not choose what falls together.

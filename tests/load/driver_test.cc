@@ -44,6 +44,14 @@ class OneConnection : public testing::Test {
     if (connector.connects > 0) engine.open();
     run(Phase::kOpening);
   }
+  void open_to_be_resumed() {
+    config.work = Work::kHandshakes;
+    config.resume = true;
+    start();
+    run(Phase::kMeasuring);
+    engine.open();
+    run(Phase::kMeasuring);
+  }
   void TearDown() override {
     if (!engine.closed_with) engine.close();
     run(Phase::kEnding);
@@ -198,12 +206,7 @@ TEST_F(OneConnection, HandshakesCloseAndBeginAnew) {
 }
 
 TEST_F(OneConnection, StaysForTheTicketThatTheNextConnectionIsToResume) {
-  config.work = Work::kHandshakes;
-  config.resume = true;
-  start();
-  run(Phase::kMeasuring);
-  engine.open();
-  run(Phase::kMeasuring);
+  open_to_be_resumed();
   EXPECT_FALSE(engine.closed_with) << "closed without the ticket";
   EXPECT_LE(driver->deadline() - now, Duration::milliseconds(1)) << "nothing else would wake the worker";
   connector.has_ticket = true;
@@ -212,12 +215,7 @@ TEST_F(OneConnection, StaysForTheTicketThatTheNextConnectionIsToResume) {
 }
 
 TEST_F(OneConnection, LeavesWithoutATicketAfterAWhile) {
-  config.work = Work::kHandshakes;
-  config.resume = true;
-  start();
-  run(Phase::kMeasuring);
-  engine.open();
-  run(Phase::kMeasuring);
+  open_to_be_resumed();
   now = now + Duration::seconds(1);
   run(Phase::kMeasuring);
   EXPECT_EQ(engine.closed_with, 0x100u);

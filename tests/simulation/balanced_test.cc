@@ -9,7 +9,6 @@
 namespace viaduct::sim {
 namespace {
 
-constexpr uint64_t kMega = 1'000'000;
 constexpr Duration kLimit = Duration::seconds(120);
 
 BalancedConfig downloads(size_t connections, uint64_t bytes, bool encrypted = true) {

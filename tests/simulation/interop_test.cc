@@ -20,7 +20,6 @@
 namespace viaduct::sim {
 namespace {
 
-constexpr uint64_t kMega = 1'000'000;
 constexpr Band kAny{0, 1'000'000'000};
 // The cable carries 10 MB in 8.0 s; headers make it 8.3.
 constexpr Band kTenMegabytes{8'250, 9'000}, kTenMegabytesUp{300, 5'000}, kTenMegabytesDown{6'900, 7'400};

@@ -9,8 +9,6 @@
 namespace viaduct::sim {
 namespace {
 
-constexpr uint64_t kMega = 1'000'000;
-
 Instant at_ms(int64_t ms) { return Simulation::kStart + Duration::milliseconds(ms); }
 
 constexpr Duration after_ms(int64_t ms) { return Duration::milliseconds(ms); }

@@ -7,14 +7,6 @@
 namespace viaduct::sim {
 namespace {
 
-constexpr uint64_t kMega = 1'000'000;
-
-ScenarioConfig download(uint64_t bytes) {
-  ScenarioConfig config;
-  config.client.transfers = {{.download = bytes}};
-  return config;
-}
-
 // Nothing is lost: the window stays below what the queue holds.
 ScenarioConfig reordering(double share, Duration delay) {
   ScenarioConfig config = download(20 * kMega);

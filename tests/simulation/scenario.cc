@@ -12,6 +12,12 @@ LinkConfig interop_link() {
   return {.bits_per_second = 10'000'000, .queue_packets = 25, .delay = Duration::milliseconds(15)};
 }
 
+ScenarioConfig download(uint64_t bytes) {
+  ScenarioConfig config;
+  config.client.transfers = {{.download = bytes}};
+  return config;
+}
+
 quic::EndpointConfig small_endpoint() {
   quic::EndpointConfig config;
   config.max_connections = 64;

@@ -19,6 +19,7 @@ namespace viaduct::sim {
 inline constexpr IpAddress kClientIp = IpAddress::v4(198, 18, 1, 100);
 inline constexpr IpAddress kServerIp = IpAddress::v4(198, 18, 2, 100);
 inline constexpr SocketAddress kServer{kServerIp, 443};
+inline constexpr uint64_t kMega = 1'000'000;  // bytes
 
 // The network of the QUIC interop runner: 15 ms one way, 10 Mbit/s, a queue of 25 packets.
 LinkConfig interop_link();
@@ -62,6 +63,9 @@ struct ScenarioConfig {
   crypto::TlsContext* tls_server = nullptr;
   quic::ServerMemory* memory = nullptr;  // the client's
 };
+
+// One download of so many bytes.
+ScenarioConfig download(uint64_t bytes);
 
 class Scenario {
  public:

@@ -7,14 +7,6 @@
 namespace viaduct::sim {
 namespace {
 
-constexpr uint64_t kMega = 1'000'000;
-
-ScenarioConfig download(uint64_t bytes) {
-  ScenarioConfig config;
-  config.client.transfers = {{.download = bytes}};
-  return config;
-}
-
 // The cable carries 10 MB in 8.0 s; headers make it 8.3.
 TEST(Transfer, OneMegabyte) {
   Scenario scenario(download(kMega));

@@ -7,16 +7,15 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 
-RELEASE = ["-Dbuildtype=release"]
+# Many files of a library or of a test at once: headers are most of a compiler's work here.
+UNITY = ["-Dunity=on", "-Dunity_size=8"]
+RELEASE = ["-Dbuildtype=release", *UNITY]
 # Adds to the release build, so that what the demo runs and what is tested is compiled once.
 EVERYTHING = [*RELEASE, "-Dtests=enabled", "-Dperf=enabled"]
+SANITIZED = ["-Doptimization=1", *UNITY, "-Db_sanitize=address,undefined", "-Db_lundef=false"]
 # Of debugging information, what reports name lines by: all of it takes longer than the rest.
-# Many files of a library at once: headers are most of a compiler's work here. That a class of one file is in another's
-# namespace without a name is no fault then.
-SANITIZE = ["-Ddebug=false", "-Dcpp_args=-g1 -Wno-subobject-linkage", "-Doptimization=1", "-Dunity=on", "-Dunity_size=16",
-            "-Dtests=enabled", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
-FUZZ = ["-Dbuildtype=plain", "-Doptimization=1", "-Dunity=on", "-Dunity_size=16", "-Dfuzz=enabled",
-        "-Db_sanitize=address,undefined", "-Db_lundef=false"]
+SANITIZE = ["-Ddebug=false", "-Dcpp_args=-g1", "-Dtests=enabled", *SANITIZED]
+FUZZ = ["-Dbuildtype=plain", "-Dfuzz=enabled", *SANITIZED]
 PROGRAMS = ["apps/origin/viaduct-origin", "apps/lb/viaduct-lb"]
 # Folder below build/, options and targets (none: all there are) of each variant.
 VARIANTS = {

@@ -1,8 +1,10 @@
 """What the sources must look like: formatting, floors, citations of RFCs, and clang-tidy for what changed."""
 import json
 import os
+import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from build import TOP
 
@@ -31,13 +33,30 @@ def failures_of(name, command):
     return [(name, "\n".join((done.stdout + done.stderr).splitlines()[-40:]))]
 
 
+def commands_of_files(build_folder):
+    """The build compiles many files at once: what it would do to each by itself."""
+    entries = []
+    for entry in json.loads((build_folder / "compile_commands.json").read_text()):
+        whole = (Path(entry["directory"]) / entry["file"]).resolve()
+        parts = re.findall(r'^#include *[<"](.*)[>"]$', whole.read_text(), re.M) if "-unity" in whole.name else []
+        for part in parts or [whole]:
+            path = (Path(entry["directory"]) / part).resolve()
+            entries.append({**entry, "file": str(path), "command": entry["command"].replace(entry["file"], str(path))})
+    return entries
+
+
 def tidy(build_folder, files):
     """clang-tidy over those of `files` that the build compiles."""
-    compiled = {entry["file"] for entry in json.loads((build_folder / "compile_commands.json").read_text())}
-    known = [path for path in files if any(entry.endswith(path) for entry in compiled)]
+    entries = commands_of_files(build_folder)
+    compiled = {entry["file"] for entry in entries}
+    known = [path for path in files if str(TOP / path) in compiled]
+    database = build_folder / "tidy"
+    database.mkdir(exist_ok=True)
+    (database / "compile_commands.json").write_text(json.dumps(entries))
+
     def failures_in(path):
         return failures_of(f"clang-tidy {path}", [
-            "clang-tidy", "-p", str(build_folder), "--quiet", "--extra-arg=-Wno-unknown-warning-option",
+            "clang-tidy", "-p", str(database), "--quiet", "--extra-arg=-Wno-unknown-warning-option",
             "--extra-arg=-Wno-unused-command-line-argument", str(TOP / path)])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

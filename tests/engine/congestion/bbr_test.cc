@@ -1,6 +1,7 @@
 // BBR's states and bounds on a path of one rate and one round trip. What it makes of a real queue is in
 // tests/simulation/congestion_test.cc.
 #include "engine/congestion/bbr.h"
+#include "tests/engine/congestion/packet_size.h"
 
 #include <gtest/gtest.h>
 
@@ -10,12 +11,11 @@ namespace viaduct::quic {
 namespace {
 
 using State = Bbr::State;
-constexpr uint64_t kDatagram = 1'200;
 
 // Delivers, once per round trip, what the controller lets into it.
 class Path {
  public:
-  Bbr bbr{kDatagram};
+  Bbr bbr{kPacketSize};
   double bandwidth = 1.25e6;  // bytes per second
   Duration round_trip = Duration::milliseconds(40);
   bool app_limited = false;
@@ -35,11 +35,11 @@ class Path {
   void lose(uint64_t packets, uint64_t gap) {
     lost = 0;
     for (uint64_t i = 0; i < packets; ++i) {
-      lost += kDatagram;
+      lost += kPacketSize;
       next_lost += gap;
       bbr.on_packet_lost({.now = now,
                           .number = next_lost,
-                          .size = kDatagram,
+                          .size = kPacketSize,
                           .in_flight = in_flight(),
                           .lost_since = lost,
                           .app_limited = app_limited});
@@ -53,7 +53,7 @@ class Path {
  private:
   uint64_t in_flight() const {
     const auto paced = static_cast<uint64_t>(bbr.pacing_rate() * round_trip.seconds());
-    return bbr.pacing_rate() > 0 ? std::min(bbr.window(), std::max(paced, 4 * kDatagram)) : bbr.window();
+    return bbr.pacing_rate() > 0 ? std::min(bbr.window(), std::max(paced, 4 * kPacketSize)) : bbr.window();
   }
 
   void acknowledge() {
@@ -138,8 +138,8 @@ TEST(Bbr, LooksAtTheBareRoundTripNowAndThen) {
   ASSERT_TRUE(path.run_until(State::kCruise, 40));
   ASSERT_TRUE(path.run_until(State::kProbeRtt, 300));
   path.round();
-  EXPECT_LE(path.bbr.window(), std::max(path.bdp() / 2, 4 * kDatagram));
-  EXPECT_GE(path.bbr.window(), 4 * kDatagram);
+  EXPECT_LE(path.bbr.window(), std::max(path.bdp() / 2, 4 * kPacketSize));
+  EXPECT_GE(path.bbr.window(), 4 * kPacketSize);
   EXPECT_TRUE(path.bbr.holds_back());
   const Instant before = path.now;
   while (path.bbr.state() == State::kProbeRtt) path.round();
@@ -198,7 +198,7 @@ TEST(Bbr, LossesWhileCruisingLowerTheShortTermBounds) {
   }
   EXPECT_LT(path.bbr.window(), before);
   EXPECT_LT(path.bbr.pacing_rate(), 0.85 * 2 * path.bandwidth);
-  EXPECT_GE(path.bbr.window(), 4 * kDatagram);
+  EXPECT_GE(path.bbr.window(), 4 * kPacketSize);
 }
 
 // Marks are congestion as losses are.
@@ -235,14 +235,14 @@ TEST(Bbr, PersistentCongestionLeavesTwoDatagrams) {
   Path path;
   ASSERT_TRUE(path.run_until(State::kCruise, 40));
   path.bbr.on_persistent_congestion();
-  EXPECT_EQ(path.bbr.window(), 2 * kDatagram);
+  EXPECT_EQ(path.bbr.window(), 2 * kPacketSize);
   path.round();
-  EXPECT_GE(path.bbr.window(), 4 * kDatagram) << "it begins to grow at once";
+  EXPECT_GE(path.bbr.window(), 4 * kPacketSize) << "it begins to grow at once";
 }
 
 // RFC 9002 section 7.3.2: one event in a round trip.
 TEST(Bbr, OneEventForTheLossesOfARoundTrip) {
-  Bbr bbr(kDatagram);
+  Bbr bbr(kPacketSize);
   const Instant now = Instant::from_ns(1'000'000'000);
   EXPECT_TRUE(bbr.on_congestion_event(now, now + Duration::milliseconds(10)));
   EXPECT_FALSE(bbr.on_congestion_event(now + Duration::milliseconds(10), now + Duration::milliseconds(11)));

@@ -4,11 +4,10 @@
 
 #include "engine/congestion/any_controller.h"
 #include "engine/congestion/hystart.h"
+#include "tests/engine/congestion/packet_size.h"
 
 namespace viaduct::quic {
 namespace {
-
-constexpr uint64_t kDatagram = 1200;
 
 Instant at(double seconds) { return Instant::from_ns(static_cast<int64_t>(seconds * 1e9)); }
 
@@ -42,7 +41,7 @@ class Driver {
 
 class EachController : public ::testing::TestWithParam<ControllerKind> {
  protected:
-  AnyController any{GetParam(), kDatagram};
+  AnyController any{GetParam(), kPacketSize};
   Controller& controller = any.get();
   Driver driver{controller};
 };
@@ -52,7 +51,7 @@ TEST(Controllers, AreChosenByName) {
   for (const std::string_view name : {"newreno", "cubic"}) {
     const auto kind = controller_kind(name);
     ASSERT_TRUE(kind.has_value());
-    AnyController controller(*kind, kDatagram);
+    AnyController controller(*kind, kPacketSize);
     EXPECT_EQ(controller.get().name(), name);
   }
   EXPECT_FALSE(controller_kind("vegas").has_value());
@@ -97,14 +96,14 @@ TEST_P(EachController, OneReductionPerRecoveryPeriod) {
 // proves RFC 9002 7.2-4
 TEST_P(EachController, TheWindowHasAMinimum) {
   for (int i = 0; i < 50; ++i) controller.on_congestion_event(at(i + 1), at(i + 1));
-  EXPECT_EQ(controller.window(), 2 * kDatagram);
+  EXPECT_EQ(controller.window(), 2 * kPacketSize);
 }
 
 // proves RFC 9002 7.6.2-4
 TEST_P(EachController, PersistentCongestionGoesToTheMinimumAndIntoSlowStart) {
   controller.on_congestion_event(at(1), at(1));
   controller.on_persistent_congestion();
-  EXPECT_EQ(controller.window(), 2 * kDatagram);
+  EXPECT_EQ(controller.window(), 2 * kPacketSize);
   EXPECT_TRUE(controller.in_slow_start());
 }
 
@@ -123,7 +122,7 @@ TEST_P(EachController, NothingIsUndoneAfterPersistentCongestion) {
   controller.on_congestion_event(at(1), at(1));
   controller.on_persistent_congestion();
   controller.on_spurious_congestion();
-  EXPECT_EQ(controller.window(), 2 * kDatagram);
+  EXPECT_EQ(controller.window(), 2 * kPacketSize);
 }
 
 // proves RFC 9002 7.2-2
@@ -136,7 +135,7 @@ TEST_P(EachController, ALargerDatagramRaisesTheMinimum) {
 
 // proves RFC 9002 7.3.3-1
 TEST(NewReno, GrowsByADatagramPerRoundTrip) {
-  NewReno reno(kDatagram);
+  NewReno reno(kPacketSize);
   Driver driver(reno);
   driver.ack(1, 88'000);
   reno.on_congestion_event(at(1), at(1));
@@ -149,12 +148,12 @@ class CubicTest : public ::testing::Test {
  protected:
   // A window of so many datagrams, reached in slow start, then a loss at second 1.
   void reach(uint64_t datagrams) {
-    driver.ack(0.5, datagrams * kDatagram - cubic.window());
+    driver.ack(0.5, datagrams * kPacketSize - cubic.window());
     cubic.on_congestion_event(at(0.99), at(1));
   }
-  double datagrams() const { return static_cast<double>(cubic.window()) / kDatagram; }
+  double datagrams() const { return static_cast<double>(cubic.window()) / kPacketSize; }
 
-  Cubic cubic{kDatagram};
+  Cubic cubic{kPacketSize};
   Driver driver{cubic};
 };
 
@@ -179,7 +178,7 @@ TEST_F(CubicTest, FollowsItsCurve) {
 
 TEST_F(CubicTest, IsNoSlowerThanRenoOnShortPaths) {
   Driver fast(cubic, 0.005);
-  fast.ack(0.5, 20 * kDatagram - cubic.window());
+  fast.ack(0.5, 20 * kPacketSize - cubic.window());
   cubic.on_congestion_event(at(0.99), at(1));
   // 14 datagrams after the loss. Reno with a factor of 0.7 gains 3 (1 - 0.7) / (1 + 0.7) = 0.53 datagrams per round
   // trip until 20, then one.
@@ -230,8 +229,8 @@ class HyStartTest : public ::testing::Test {
     for (int i = 0; i < 10; ++i) {
       // Only the first acknowledges a packet sent in this round.
       advice = hystart.on_ack({.now = now + Duration::microseconds(i),
-                               .acked_bytes = kDatagram,
-                               .growth_bytes = kDatagram,
+                               .acked_bytes = kPacketSize,
+                               .growth_bytes = kPacketSize,
                                .latest_sent = i == 0 ? sent_from : sent_from - Duration::microseconds(1),
                                .smoothed_rtt = rtt,
                                .latest_rtt = rtt});

@@ -8,12 +8,12 @@
 #include "engine/recovery/ack_policy.h"
 #include "engine/recovery/ack_ranges.h"
 #include "engine/recovery/recovery.h"
+#include "tests/engine/congestion/packet_size.h"
 
 namespace viaduct::quic {
 namespace {
 
 constexpr PacketSpace kSpace = PacketSpace::kApplication;
-constexpr uint32_t kDatagram = 1200;
 
 struct Link {
   double megabits = 100;
@@ -27,9 +27,9 @@ class Simulation final : PacketFateObserver {
   Simulation(const Link& link, ControllerKind kind)
       : link_(link),
         bytes_per_ns_(link.megabits / 8000),
-        queue_limit_(
-            std::max(30.0 * kDatagram, link.queue_in_bdp * bytes_per_ns_ * static_cast<double>(link.round_trip.ns()))),
-        recovery_({.server = true, .controller = kind, .max_datagram_size = kDatagram}, pool_) {
+        queue_limit_(std::max(30.0 * kPacketSize,
+                              link.queue_in_bdp * bytes_per_ns_ * static_cast<double>(link.round_trip.ns()))),
+        recovery_({.server = true, .controller = kind, .max_datagram_size = kPacketSize}, pool_) {
     recovery_.on_handshake_confirmed(now_);
   }
 
@@ -76,7 +76,7 @@ class Simulation final : PacketFateObserver {
     wake_ = Instant::never();
     while (true) {
       const bool probe = recovery_.probes_owed(kSpace) > 0;
-      if (!probe && !recovery_.window_allows(kDatagram)) return;
+      if (!probe && !recovery_.window_allows(kPacketSize)) return;
       if (!probe && recovery_.next_send_time(now_) > now_) {
         wake_ = recovery_.next_send_time(now_);
         return;
@@ -84,8 +84,8 @@ class Simulation final : PacketFateObserver {
       if (!recovery_.can_record(kSpace)) return;
       const uint64_t number = recovery_.next_packet_number(kSpace);
       const SentFrame frame{.offset = number, .length = 1100, .type = SentFrameType::kStream};
-      recovery_.on_packet_sent(kSpace, {.sent_time = now_, .size = kDatagram, .ack_eliciting = true, .in_flight = true},
-                               {&frame, 1});
+      recovery_.on_packet_sent(
+          kSpace, {.sent_time = now_, .size = kPacketSize, .ack_eliciting = true, .in_flight = true}, {&frame, 1});
       transmit(number);
     }
   }
@@ -95,11 +95,11 @@ class Simulation final : PacketFateObserver {
     const double queued = static_cast<double>((link_free_ - now_).ns()) * bytes_per_ns_;
     random_ = random_ * 6364136223846793005u + 1442695040888963407u;
     const bool unlucky = link_.lose_every > 0 && (random_ >> 33) % link_.lose_every == 0;
-    if (blackhole_ || unlucky || queued + kDatagram > queue_limit_) {
+    if (blackhole_ || unlucky || queued + kPacketSize > queue_limit_) {
       ++dropped_;
       return;
     }
-    link_free_ = link_free_ + Duration::nanoseconds(static_cast<int64_t>(kDatagram / bytes_per_ns_));
+    link_free_ = link_free_ + Duration::nanoseconds(static_cast<int64_t>(kPacketSize / bytes_per_ns_));
     on_link_.push_back({link_free_ + link_.round_trip / 2, number});
   }
 
@@ -107,7 +107,7 @@ class Simulation final : PacketFateObserver {
     while (next_arrival() <= now_) {
       const uint64_t number = on_link_.front().number;
       on_link_.pop_front();
-      delivered_ += kDatagram;
+      delivered_ += kPacketSize;
       received_.insert(number, now_);
       ack_policy_.on_packet_received(number, true, false, received_, now_);
       if (ack_policy_.due(now_)) acknowledge();
@@ -186,7 +186,7 @@ TEST_P(LinkTest, IsFilledWithoutMuchLoss) {
     const RecoveryStats& stats = simulation.recovery().stats();
     EXPECT_LE(static_cast<double>(stats.packets_lost), 0.05 * static_cast<double>(stats.packets_sent));
     EXPECT_LE(stats.packets_lost, simulation.dropped()) << "what is declared lost was dropped";
-    EXPECT_LE(simulation.dropped() - stats.packets_lost, simulation.recovery().bytes_in_flight() / kDatagram)
+    EXPECT_LE(simulation.dropped() - stats.packets_lost, simulation.recovery().bytes_in_flight() / kPacketSize)
         << "and what was dropped is found, or still in flight";
     EXPECT_EQ(stats.spurious_losses, 0u);
     EXPECT_EQ(stats.probe_timeouts, 0u);

@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/engine/congestion/packet_size.h"
+
 namespace viaduct::quic {
 namespace {
-
-constexpr uint64_t kDatagram = 1200;
 
 Duration us(int64_t n) { return Duration::microseconds(n); }
 
@@ -14,15 +14,15 @@ uint64_t sent_within(Pacer& pacer, Instant& now, Duration length, Duration step)
   uint64_t sent = 0;
   for (const Instant end = now + length; now < end; now = now + step) {
     while (pacer.may_send(now)) {
-      pacer.on_sent(kDatagram, now);
-      sent += kDatagram;
+      pacer.on_sent(kPacketSize, now);
+      sent += kPacketSize;
     }
   }
   return sent;
 }
 
 TEST(Pacer, WithoutARateItDoesNotLimit) {
-  Pacer pacer(kDatagram);
+  Pacer pacer(kPacketSize);
   const Instant now = Instant::from_ns(5);
   pacer.on_sent(1'000'000, now);
   EXPECT_EQ(pacer.next_send_time(now), now);
@@ -31,7 +31,7 @@ TEST(Pacer, WithoutARateItDoesNotLimit) {
 // RFC 9002 section 7.7.
 // proves RFC 9002 7.7-1
 TEST(Pacer, TheRateIsAQuarterAboveTheWindowPerRoundTrip) {
-  Pacer pacer(kDatagram);
+  Pacer pacer(kPacketSize);
   const Instant now;
   pacer.set_rate(120'000, Duration::milliseconds(100), false, now);
   EXPECT_DOUBLE_EQ(pacer.rate(), 1'500'000);
@@ -41,15 +41,15 @@ TEST(Pacer, TheRateIsAQuarterAboveTheWindowPerRoundTrip) {
 
 // proves RFC 9002 7.7-2 7.7-3
 TEST(Pacer, ABurstIsTenDatagramsAtALowRate) {
-  Pacer pacer(kDatagram);
+  Pacer pacer(kPacketSize);
   Instant now;
   pacer.set_rate(12'000, Duration::milliseconds(100), false, now);
-  EXPECT_EQ(sent_within(pacer, now, us(1), us(1)), 10 * kDatagram);
+  EXPECT_EQ(sent_within(pacer, now, us(1), us(1)), 10 * kPacketSize);
   EXPECT_GT(pacer.next_send_time(now), now);
 }
 
 TEST(Pacer, WhenItSaysItMaySend) {
-  Pacer pacer(kDatagram);
+  Pacer pacer(kPacketSize);
   Instant now;
   pacer.set_rate(12'000, Duration::milliseconds(100), false, now);
   sent_within(pacer, now, us(1), us(1));
@@ -61,7 +61,7 @@ TEST(Pacer, WhenItSaysItMaySend) {
 
 TEST(Pacer, KeepsTheRateOverTime) {
   for (const Duration step : {us(5), us(50), us(200)}) {
-    Pacer pacer(kDatagram);
+    Pacer pacer(kPacketSize);
     Instant now;
     pacer.set_rate(1'000'000, Duration::milliseconds(10), false, now);
     sent_within(pacer, now, us(1000), step);
@@ -71,18 +71,18 @@ TEST(Pacer, KeepsTheRateOverTime) {
 }
 
 TEST(Pacer, IdleTimeSavesNoMoreThanABurst) {
-  Pacer pacer(kDatagram);
+  Pacer pacer(kPacketSize);
   Instant now;
   pacer.set_rate(120'000, Duration::milliseconds(100), false, now);
   sent_within(pacer, now, us(1), us(1));
   now = now + Duration::seconds(100);
-  EXPECT_LE(sent_within(pacer, now, us(1), us(1)), 11 * kDatagram);
+  EXPECT_LE(sent_within(pacer, now, us(1), us(1)), 11 * kPacketSize);
 }
 
 // A window of a megabyte on a round trip of 200 µs is 50 Gb/s; a loop that comes round every 100 µs must get most of
 // it.
 TEST(Pacer, DoesNotLimitFastPaths) {
-  Pacer pacer(kDatagram);
+  Pacer pacer(kPacketSize);
   Instant now;
   pacer.set_rate(1'000'000, us(200), false, now);
   const uint64_t sent = sent_within(pacer, now, Duration::milliseconds(10), us(100));
@@ -92,12 +92,12 @@ TEST(Pacer, DoesNotLimitFastPaths) {
 }
 
 TEST(Pacer, ProbesAreCountedThoughTheyDoNotWait) {
-  Pacer pacer(kDatagram);
+  Pacer pacer(kPacketSize);
   Instant now;
   pacer.set_rate(12'000, Duration::milliseconds(100), false, now);
   sent_within(pacer, now, us(1), us(1));
   const Instant before = pacer.next_send_time(now);
-  pacer.on_sent(2 * kDatagram, now);
+  pacer.on_sent(2 * kPacketSize, now);
   EXPECT_GT(pacer.next_send_time(now), before);
 }
 

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <numeric>
 #include <thread>
 
 #include "engine/verdicts.h"
@@ -47,12 +46,6 @@ class GatedContext final : public crypto::TlsContext {
   std::unique_ptr<crypto::TlsContext> inner_;
   Gate& gate_;
 };
-
-std::vector<uint8_t> some_bytes(size_t size) {
-  std::vector<uint8_t> bytes(size);
-  std::iota(bytes.begin(), bytes.end(), 1);
-  return bytes;
-}
 
 // Two endpoints, the server's TLS on a thread of its own. Virtual time stands while that thread works, unless it waits
 // at the gate.

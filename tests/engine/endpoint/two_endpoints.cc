@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 namespace viaduct::quic::test {
 namespace {
@@ -25,6 +26,12 @@ EndpointConfig small_config() {
   config.event_slots = 1024;
   config.command_slots = 4096;
   return config;
+}
+
+std::vector<uint8_t> some_bytes(size_t size, uint8_t first) {
+  std::vector<uint8_t> bytes(size);
+  std::iota(bytes.begin(), bytes.end(), first);
+  return bytes;
 }
 
 Side::Side(const EndpointConfig& config, crypto::TlsContext* server, crypto::TlsContext* client, uint64_t seed,

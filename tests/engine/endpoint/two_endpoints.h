@@ -29,6 +29,9 @@ struct Datagram {
   Ecn ecn = Ecn::kNotEct;
 };
 
+// `first` and what follows it.
+std::vector<uint8_t> some_bytes(size_t size, uint8_t first = 0);
+
 // One stream's worth of bytes, kept alive until the endpoint has released them.
 struct OwnedChunk {
   explicit OwnedChunk(std::vector<uint8_t> content)

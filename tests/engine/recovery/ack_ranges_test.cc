@@ -9,10 +9,10 @@
 #include <set>
 #include <vector>
 
+#include "tests/support/instants.h"
+
 namespace viaduct::quic {
 namespace {
-
-Instant at(int64_t us) { return Instant::from_ns(us * 1000); }
 
 std::vector<PacketRange> listed(const AckRanges& ranges) {
   std::vector<PacketRange> all;
@@ -25,7 +25,7 @@ using Ranges = std::vector<PacketRange>;
 TEST(AckRanges, ListsRangesFromTheLargestDown) {
   BlockPool pool(1);
   AckRanges ranges(pool);
-  for (const uint64_t number : {5u, 0u, 1u, 7u, 2u, 6u}) EXPECT_TRUE(ranges.insert(number, at(0)));
+  for (const uint64_t number : {5u, 0u, 1u, 7u, 2u, 6u}) EXPECT_TRUE(ranges.insert(number, at_us(0)));
   EXPECT_EQ(listed(ranges), (Ranges{{5, 7}, {0, 2}}));
   EXPECT_EQ(ranges.largest(), 7u);
 }
@@ -33,7 +33,7 @@ TEST(AckRanges, ListsRangesFromTheLargestDown) {
 TEST(AckRanges, JoinsNeighboursWhenTheGapIsFilled) {
   BlockPool pool(1);
   AckRanges ranges(pool);
-  for (const uint64_t number : {0u, 2u, 1u}) ranges.insert(number, at(0));
+  for (const uint64_t number : {0u, 2u, 1u}) ranges.insert(number, at_us(0));
   EXPECT_EQ(listed(ranges), (Ranges{{0, 2}}));
 }
 
@@ -42,8 +42,8 @@ TEST(AckRanges, TellsDuplicates) {
   BlockPool pool(1);
   AckRanges ranges(pool);
   EXPECT_FALSE(ranges.is_duplicate(0));
-  EXPECT_TRUE(ranges.insert(3, at(0)));
-  EXPECT_FALSE(ranges.insert(3, at(1)));
+  EXPECT_TRUE(ranges.insert(3, at_us(0)));
+  EXPECT_FALSE(ranges.insert(3, at_us(1)));
   EXPECT_TRUE(ranges.is_duplicate(3));
   EXPECT_FALSE(ranges.is_duplicate(2));
   EXPECT_FALSE(ranges.is_duplicate(4));
@@ -52,19 +52,19 @@ TEST(AckRanges, TellsDuplicates) {
 TEST(AckRanges, RemembersWhenTheLargestArrived) {
   BlockPool pool(1);
   AckRanges ranges(pool);
-  ranges.insert(1, at(10));
-  ranges.insert(5, at(20));
-  ranges.insert(3, at(30));
-  EXPECT_EQ(ranges.largest_time(), at(20));
-  ranges.insert(6, at(40));
-  EXPECT_EQ(ranges.largest_time(), at(40));
+  ranges.insert(1, at_us(10));
+  ranges.insert(5, at_us(20));
+  ranges.insert(3, at_us(30));
+  EXPECT_EQ(ranges.largest_time(), at_us(20));
+  ranges.insert(6, at_us(40));
+  EXPECT_EQ(ranges.largest_time(), at_us(40));
 }
 
 // RFC 9000 section 13.2.3: what is forgotten may not be accepted again.
 TEST(AckRanges, ForgetsTheLowestRangeAtItsBound) {
   BlockPool pool(1);
   AckRanges ranges(pool);
-  for (uint64_t i = 0; i < AckRanges::kMaxRanges + 2; ++i) EXPECT_TRUE(ranges.insert(2 * i, at(0)));
+  for (uint64_t i = 0; i < AckRanges::kMaxRanges + 2; ++i) EXPECT_TRUE(ranges.insert(2 * i, at_us(0)));
   EXPECT_EQ(ranges.size(), AckRanges::kMaxRanges);
   EXPECT_EQ(ranges.from_largest(ranges.size() - 1), (PacketRange{4, 4}));
   EXPECT_TRUE(ranges.is_duplicate(0));
@@ -76,9 +76,9 @@ TEST(AckRanges, ForgetsTheLowestRangeAtItsBound) {
 TEST(AckRanges, AtItsBoundANumberBelowAllIsTakenOnce) {
   BlockPool pool(1);
   AckRanges ranges(pool);
-  for (uint64_t i = 0; i < AckRanges::kMaxRanges; ++i) ranges.insert(100 + 2 * i, at(0));
-  EXPECT_TRUE(ranges.insert(50, at(0)));
-  EXPECT_FALSE(ranges.insert(50, at(0)));
+  for (uint64_t i = 0; i < AckRanges::kMaxRanges; ++i) ranges.insert(100 + 2 * i, at_us(0));
+  EXPECT_TRUE(ranges.insert(50, at_us(0)));
+  EXPECT_FALSE(ranges.insert(50, at_us(0)));
   EXPECT_TRUE(ranges.is_duplicate(49));
   EXPECT_FALSE(ranges.is_duplicate(51));
   EXPECT_EQ(ranges.size(), AckRanges::kMaxRanges);
@@ -88,7 +88,7 @@ TEST(AckRanges, KeepsFewerRangesWhenThePoolIsEmpty) {
   BlockPool pool(1);
   const uint8_t* taken = pool.acquire();
   AckRanges ranges(pool);
-  for (uint64_t i = 0; i < 10; ++i) EXPECT_TRUE(ranges.insert(2 * i, at(0)));
+  for (uint64_t i = 0; i < 10; ++i) EXPECT_TRUE(ranges.insert(2 * i, at_us(0)));
   EXPECT_EQ(listed(ranges), (Ranges{{18, 18}, {16, 16}, {14, 14}, {12, 12}}));
   EXPECT_GT(pool.refused(), 0u);
   pool.release(taken);
@@ -97,7 +97,7 @@ TEST(AckRanges, KeepsFewerRangesWhenThePoolIsEmpty) {
 TEST(AckRanges, HoldsABlockOnlyWhileRangesAreMany) {
   BlockPool pool(1);
   AckRanges ranges(pool);
-  for (uint64_t i = 0; i < 20; ++i) ranges.insert(2 * i, at(0));
+  for (uint64_t i = 0; i < 20; ++i) ranges.insert(2 * i, at_us(0));
   EXPECT_EQ(pool.used(), 1u);
   ranges.forget_up_to(36);
   EXPECT_EQ(listed(ranges), (Ranges{{38, 38}}));
@@ -108,7 +108,7 @@ TEST(AckRanges, HoldsABlockOnlyWhileRangesAreMany) {
 TEST(AckRanges, AfterAnAcknowledgedAckReportsOnlyWhatIsNewer) {
   BlockPool pool(1);
   AckRanges ranges(pool);
-  for (const uint64_t number : {0u, 1u, 4u, 5u, 6u, 7u}) ranges.insert(number, at(0));
+  for (const uint64_t number : {0u, 1u, 4u, 5u, 6u, 7u}) ranges.insert(number, at_us(0));
   ranges.forget_up_to(5);
   EXPECT_EQ(listed(ranges), (Ranges{{6, 7}}));
   EXPECT_TRUE(ranges.is_duplicate(2));
@@ -168,7 +168,7 @@ RC_GTEST_PROP(AckRanges, AgreesWithASet, ()) {
     } else {
       const uint64_t number = what < 40 ? (twin.numbers.empty() ? 0 : *twin.numbers.rbegin() + 1) : base + offset;
       RC_ASSERT(ranges.is_duplicate(number) == twin.duplicate(number));
-      RC_ASSERT(ranges.insert(number, at(1)) == !twin.duplicate(number));
+      RC_ASSERT(ranges.insert(number, at_us(1)) == !twin.duplicate(number));
       if (!twin.duplicate(number)) twin.insert(number);
       base += what == 99 ? spread / 2 : 0;
     }

@@ -101,44 +101,44 @@ class EcnRecoveryTest : public RecoveryTest {
 // RFC 9002 section 7.1: as a loss, once in a round trip.
 TEST_F(EcnRecoveryTest, ARouterThatMarksHalvesTheWindowOnce) {
   const uint64_t before = window();
-  for (int i = 0; i < 6; ++i) send_marked(at(1));
-  ack_with({0, 1}, at(50), {.ect0 = 1, .ce = 1});
+  for (int i = 0; i < 6; ++i) send_marked(at_ms(1));
+  ack_with({0, 1}, at_ms(50), {.ect0 = 1, .ce = 1});
   EXPECT_EQ(window(), before / 2);
-  ack_with({0, 3}, at(51), {.ect0 = 2, .ce = 2});
+  ack_with({0, 3}, at_ms(51), {.ect0 = 2, .ce = 2});
   EXPECT_EQ(window(), before / 2) << "sent before the reduction";
   EXPECT_EQ(recovery.stats().ecn_congestions, 2u);
   EXPECT_EQ(recovery.stats().congestion_events, 1u);
-  send_marked(at(60));
-  ack_with({0, 6}, at(110), {.ect0 = 4, .ce = 3});
+  send_marked(at_ms(60));
+  ack_with({0, 6}, at_ms(110), {.ect0 = 4, .ce = 3});
   EXPECT_LT(window(), before / 2);
 }
 
 // Losses that prove spurious do not make a router's word undone.
 TEST_F(EcnRecoveryTest, AMarkIsNotUndone) {
-  for (int i = 0; i < 8; ++i) send_marked(at(1));
-  ack_with({4, 4}, at(50), {.ect0 = 1});
+  for (int i = 0; i < 8; ++i) send_marked(at_ms(1));
+  ack_with({4, 4}, at_ms(50), {.ect0 = 1});
   EXPECT_EQ(recovery.stats().packets_lost, 2u);
   const uint64_t reduced = window();
-  ack_with({4, 5}, at(51), {.ect0 = 1, .ce = 1});
-  ack_with({0, 7}, at(52), {.ect0 = 7, .ce = 1});
+  ack_with({4, 5}, at_ms(51), {.ect0 = 1, .ce = 1});
+  ack_with({0, 7}, at_ms(52), {.ect0 = 7, .ce = 1});
   EXPECT_GE(recovery.stats().spurious_losses, 2u);
   EXPECT_EQ(window(), reduced);
 }
 
 // proves RFC 9000 13.4.2.1-1
 TEST_F(EcnRecoveryTest, CountsOfAnOlderAckAreLeftAlone) {
-  for (int i = 0; i < 6; ++i) send_marked(at(1));
-  ack_with({0, 3}, at(50), {.ect0 = 4});
-  ack_with({0, 1}, at(51), {.ect0 = 2});
+  for (int i = 0; i < 6; ++i) send_marked(at_ms(1));
+  ack_with({0, 3}, at_ms(50), {.ect0 = 4});
+  ack_with({0, 1}, at_ms(51), {.ect0 = 2});
   EXPECT_TRUE(recovery.marks_ecn());
 }
 
 TEST_F(EcnRecoveryTest, APeerThatDoesNotReportEndsMarking) {
-  for (int i = 0; i < 2; ++i) send_marked(at(1));
+  for (int i = 0; i < 2; ++i) send_marked(at_ms(1));
   EXPECT_TRUE(recovery.marks_ecn());
-  ack(kApplication, {{0, 1}}, at(50));
+  ack(kApplication, {{0, 1}}, at_ms(50));
   EXPECT_FALSE(recovery.marks_ecn());
-  recovery.on_path_change(at(60));
+  recovery.on_path_change(at_ms(60));
   EXPECT_TRUE(recovery.marks_ecn());
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/recovery/recovery.h"
+#include "tests/support/instants.h"
 
 namespace viaduct::quic {
 
@@ -13,7 +14,6 @@ inline constexpr PacketSpace kInitial = PacketSpace::kInitial;
 inline constexpr PacketSpace kHandshake = PacketSpace::kHandshake;
 inline constexpr PacketSpace kApplication = PacketSpace::kApplication;
 
-inline Instant at(int64_t ms) { return Instant::from_ns(ms * 1'000'000); }
 inline Duration ms(int64_t n) { return Duration::milliseconds(n); }
 
 struct Fates final : PacketFateObserver {
@@ -72,7 +72,7 @@ class RecoveryTest : public ::testing::Test {
   BlockPool pool{64};
   Fates fates;
   Recovery recovery;
-  Instant start = at(1000);
+  Instant start = at_ms(1000);
 };
 
 }  // namespace viaduct::quic

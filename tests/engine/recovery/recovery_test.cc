@@ -10,10 +10,10 @@ class ClientRecoveryTest : public RecoveryTest {
 
 // proves RFC 9002 7.5-2
 TEST_F(RecoveryTest, WhatIsSentIsInFlightUntilAcknowledged) {
-  send(kApplication, at(0));
-  send(kApplication, at(0));
+  send(kApplication, at_ms(0));
+  send(kApplication, at_ms(0));
   EXPECT_EQ(recovery.bytes_in_flight(), 2400u);
-  ack(kApplication, {{0, 0}}, at(50));
+  ack(kApplication, {{0, 0}}, at_ms(50));
   EXPECT_EQ(recovery.bytes_in_flight(), 1200u);
   EXPECT_EQ(fates.acked, (FateList{{kApplication, 0}}));
   EXPECT_EQ(recovery.rtt().smoothed(), ms(50));
@@ -21,7 +21,7 @@ TEST_F(RecoveryTest, WhatIsSentIsInFlightUntilAcknowledged) {
 }
 
 TEST_F(RecoveryTest, ThePacketOfAnAckIsNotInFlight) {
-  send_ack_only(kApplication, at(0));
+  send_ack_only(kApplication, at_ms(0));
   EXPECT_EQ(recovery.bytes_in_flight(), 0u);
   EXPECT_EQ(recovery.deadline(), Instant::never());
 }
@@ -30,40 +30,40 @@ TEST_F(RecoveryTest, ThePacketOfAnAckIsNotInFlight) {
 TEST_F(RecoveryTest, TheWindowBoundsWhatIsInFlight) {
   EXPECT_EQ(window(), 12'000u);  // RFC 9002 section 7.2: ten datagrams
   for (int i = 0; i < 10; ++i) {
-    EXPECT_TRUE(recovery.may_send(1200, at(0)));
-    send(kApplication, at(0));
+    EXPECT_TRUE(recovery.may_send(1200, at_ms(0)));
+    send(kApplication, at_ms(0));
   }
-  EXPECT_FALSE(recovery.may_send(1200, at(0)));
+  EXPECT_FALSE(recovery.may_send(1200, at_ms(0)));
 }
 
 // RFC 9000 section 13.1.
 // proves RFC 9000 13.1-2
 TEST_F(RecoveryTest, AnAckOfWhatWasNeverSentClosesTheConnection) {
-  send(kApplication, at(0));
-  EXPECT_EQ(ack(kApplication, {{0, 1}}, at(10)), ErrorCode::kProtocolViolation);
-  EXPECT_EQ(ack(kInitial, {{0, 0}}, at(10)), ErrorCode::kProtocolViolation);
+  send(kApplication, at_ms(0));
+  EXPECT_EQ(ack(kApplication, {{0, 1}}, at_ms(10)), ErrorCode::kProtocolViolation);
+  EXPECT_EQ(ack(kInitial, {{0, 0}}, at_ms(10)), ErrorCode::kProtocolViolation);
   EXPECT_TRUE(fates.acked.empty());
 }
 
 // RFC 9000 section 21.4.
 TEST_F(RecoveryTest, AnAckOfASkippedNumberClosesTheConnection) {
-  send(kApplication, at(0));
+  send(kApplication, at_ms(0));
   ASSERT_TRUE(recovery.skip_packet_number(kApplication));
-  send(kApplication, at(0));
-  EXPECT_EQ(ack(kApplication, {{2, 2}, {0, 0}}, at(10)), ErrorCode::kNoError);
-  EXPECT_EQ(ack(kApplication, {{0, 2}}, at(10)), ErrorCode::kProtocolViolation);
+  send(kApplication, at_ms(0));
+  EXPECT_EQ(ack(kApplication, {{2, 2}, {0, 0}}, at_ms(10)), ErrorCode::kNoError);
+  EXPECT_EQ(ack(kApplication, {{0, 2}}, at_ms(10)), ErrorCode::kProtocolViolation);
 }
 
 // RFC 9002 section 6.1.1.
 // proves RFC 9000 13.3-7
 // proves RFC 9002 6.1.1-1 6.1.1-2 7.4-1
 TEST_F(RecoveryTest, ThreePacketsLaterIsLost) {
-  for (int i = 0; i < 5; ++i) send(kApplication, at(0));
-  ack(kApplication, {{2, 2}}, at(10));
+  for (int i = 0; i < 5; ++i) send(kApplication, at_ms(0));
+  ack(kApplication, {{2, 2}}, at_ms(10));
   EXPECT_TRUE(fates.lost.empty());
-  ack(kApplication, {{2, 3}}, at(10));
+  ack(kApplication, {{2, 3}}, at_ms(10));
   EXPECT_EQ(fates.lost, (FateList{{kApplication, 0}}));
-  ack(kApplication, {{2, 4}}, at(10));
+  ack(kApplication, {{2, 4}}, at_ms(10));
   EXPECT_EQ(fates.lost, (FateList{{kApplication, 0}, {kApplication, 1}}));
   EXPECT_EQ(recovery.bytes_in_flight(), 0u);
 }
@@ -71,33 +71,33 @@ TEST_F(RecoveryTest, ThreePacketsLaterIsLost) {
 // RFC 9002 section 6.1.2.
 // proves RFC 9002 6.1.2-1 6.1.2-3 6.1.2-4 6.2.1-6
 TEST_F(RecoveryTest, AnEarlierPacketIsLostAfterNineEighthsOfTheRoundTrip) {
-  send(kApplication, at(0));
-  send(kApplication, at(0));
-  ack(kApplication, {{1, 1}}, at(80));
-  EXPECT_EQ(recovery.deadline(), at(90));
-  recovery.on_timeout(at(89), fates);
+  send(kApplication, at_ms(0));
+  send(kApplication, at_ms(0));
+  ack(kApplication, {{1, 1}}, at_ms(80));
+  EXPECT_EQ(recovery.deadline(), at_ms(90));
+  recovery.on_timeout(at_ms(89), fates);
   EXPECT_TRUE(fates.lost.empty());
-  recovery.on_timeout(at(90), fates);
+  recovery.on_timeout(at_ms(90), fates);
   EXPECT_EQ(fates.lost, (FateList{{kApplication, 0}}));
   EXPECT_EQ(recovery.probes_owed(kApplication), 0u) << "loss is no probe timeout";
   EXPECT_EQ(recovery.pto_count(), 0u);
 }
 
 TEST_F(RecoveryTest, AnOldAckIsHarmless) {
-  for (int i = 0; i < 5; ++i) send(kApplication, at(i));
-  ack(kApplication, {{0, 4}}, at(50));
+  for (int i = 0; i < 5; ++i) send(kApplication, at_ms(i));
+  ack(kApplication, {{0, 4}}, at_ms(50));
   const Duration before = recovery.rtt().smoothed();
-  ack(kApplication, {{0, 2}}, at(500));
+  ack(kApplication, {{0, 2}}, at_ms(500));
   EXPECT_EQ(recovery.rtt().smoothed(), before);
   EXPECT_EQ(recovery.largest_acked(kApplication), 4u);
 }
 
 // proves RFC 9002 5.1-1
 TEST_F(RecoveryTest, OnlyTheLargestNewlyAcknowledgedGivesASample) {
-  send(kApplication, at(0));
-  send(kApplication, at(0));
-  ack(kApplication, {{1, 1}}, at(40));
-  ack(kApplication, {{0, 1}}, at(44));
+  send(kApplication, at_ms(0));
+  send(kApplication, at_ms(0));
+  ack(kApplication, {{1, 1}}, at_ms(40));
+  ack(kApplication, {{0, 1}}, at_ms(44));
   EXPECT_EQ(recovery.rtt().latest(), ms(40));
 }
 
@@ -113,19 +113,19 @@ TEST_F(RecoveryTest, ALongerAckDelayCountsForWhatIsInFlightAlready) {
 // proves RFC 9002 5.3-1 5.3-2 5.3-3
 TEST_F(RecoveryTest, AckDelayIsLimitedOnceTheHandshakeIsConfirmed) {
   recovery.set_peer_max_ack_delay(ms(25));
-  send(kApplication, at(0));
-  ack(kApplication, {{0, 0}}, at(100));
-  recovery.on_handshake_confirmed(at(100));
-  send(kApplication, at(100));
-  ack(kApplication, {{1, 1}}, at(300), ms(90));
+  send(kApplication, at_ms(0));
+  ack(kApplication, {{0, 0}}, at_ms(100));
+  recovery.on_handshake_confirmed(at_ms(100));
+  send(kApplication, at_ms(100));
+  ack(kApplication, {{1, 1}}, at_ms(300), ms(90));
   EXPECT_EQ(recovery.rtt().smoothed(), (ms(100) * 7 + ms(175)) / 8);
 }
 
 TEST_F(RecoveryTest, AckDelayOfHandshakePacketsIsIgnored) {
-  send(kHandshake, at(0));
-  ack(kHandshake, {{0, 0}}, at(100));
-  send(kHandshake, at(100));
-  ack(kHandshake, {{1, 1}}, at(300), ms(90));
+  send(kHandshake, at_ms(0));
+  ack(kHandshake, {{0, 0}}, at_ms(100));
+  send(kHandshake, at_ms(100));
+  ack(kHandshake, {{1, 1}}, at_ms(300), ms(90));
   EXPECT_EQ(recovery.rtt().smoothed(), (ms(100) * 7 + ms(200)) / 8);
 }
 
@@ -167,7 +167,7 @@ TEST_F(RecoveryTest, ATimeoutThatComesLateIsOneTimeout) {
 
 // proves RFC 9002 7.5-1 7.5-2
 TEST_F(RecoveryTest, ProbesAreSentWhateverTheWindowSays) {
-  for (int i = 0; i < 10; ++i) send(kHandshake, at(0));
+  for (int i = 0; i < 10; ++i) send(kHandshake, at_ms(0));
   recovery.on_timeout(recovery.deadline(), fates);
   EXPECT_FALSE(recovery.window_allows(1));
   EXPECT_GT(recovery.probes_owed(kHandshake), 0u);
@@ -176,10 +176,10 @@ TEST_F(RecoveryTest, ProbesAreSentWhateverTheWindowSays) {
 // A lost ServerHello stops everything: both spaces probe, whichever timer fired.
 // proves RFC 9002 6.2.1-2 6.2.4-3
 TEST_F(RecoveryTest, InitialAndHandshakeProbeTogether) {
-  send(kInitial, at(0));
-  send(kInitial, at(0));
-  send(kHandshake, at(5));
-  send(kHandshake, at(5));
+  send(kInitial, at_ms(0));
+  send(kInitial, at_ms(0));
+  send(kHandshake, at_ms(5));
+  send(kHandshake, at_ms(5));
   recovery.on_timeout(recovery.deadline(), fates);
   EXPECT_EQ(recovery.probes_owed(kInitial), 2u);
   EXPECT_EQ(recovery.probes_owed(kHandshake), 1u);
@@ -189,27 +189,27 @@ TEST_F(RecoveryTest, InitialAndHandshakeProbeTogether) {
 // RFC 9002 section 6.2.1.
 // proves RFC 9002 6.2.1-3
 TEST_F(RecoveryTest, ApplicationDataHasNoTimerBeforeConfirmation) {
-  send(kApplication, at(0));
+  send(kApplication, at_ms(0));
   EXPECT_EQ(recovery.deadline(), Instant::never());
-  recovery.on_handshake_confirmed(at(10));
-  EXPECT_EQ(recovery.deadline(), at(0) + pto());
+  recovery.on_handshake_confirmed(at_ms(10));
+  EXPECT_EQ(recovery.deadline(), at_ms(0) + pto());
 }
 
 // RFC 9002 section 6.2.2.1.
 // proves RFC 9002 6.2.2.1-1
 TEST_F(RecoveryTest, AtTheAmplificationLimitAServerWaits) {
-  send(kInitial, at(0));
-  recovery.set_amplification_limited(true, at(0));
+  send(kInitial, at_ms(0));
+  recovery.set_amplification_limited(true, at_ms(0));
   EXPECT_EQ(recovery.deadline(), Instant::never());
-  recovery.set_amplification_limited(false, at(5000));
-  EXPECT_LT(recovery.deadline(), at(5000)) << "overdue: the caller looks at the timer again";
+  recovery.set_amplification_limited(false, at_ms(5000));
+  EXPECT_LT(recovery.deadline(), at_ms(5000)) << "overdue: the caller looks at the timer again";
 }
 
 // proves RFC 9000 8.1-4 8.1-5
 // proves RFC 9002 6.2.2.1-2 6.2.2.1-3
 TEST_F(ClientRecoveryTest, AClientProbesWithNothingInFlight) {
-  send(kInitial, at(0));
-  ack(kInitial, {{0, 0}}, at(100));
+  send(kInitial, at_ms(0));
+  ack(kInitial, {{0, 0}}, at_ms(100));
   ASSERT_FALSE(recovery.deadline().is_never()) << "the server may be at its limit";
   recovery.on_timeout(recovery.deadline(), fates);
   EXPECT_EQ(recovery.probes_owed(kInitial), 1u);
@@ -219,49 +219,49 @@ TEST_F(ClientRecoveryTest, AClientProbesWithNothingInFlight) {
 // proves RFC 9000 8.1-5
 // proves RFC 9002 6.2.2.1-3
 TEST_F(ClientRecoveryTest, WithHandshakeKeysTheProbeIsAHandshakePacket) {
-  send(kInitial, at(0));
-  ack(kInitial, {{0, 0}}, at(100));
-  recovery.on_handshake_keys(at(100));
+  send(kInitial, at_ms(0));
+  ack(kInitial, {{0, 0}}, at_ms(100));
+  recovery.on_handshake_keys(at_ms(100));
   recovery.on_timeout(recovery.deadline(), fates);
   EXPECT_EQ(recovery.probes_owed(kInitial), 0u);
   EXPECT_EQ(recovery.probes_owed(kHandshake), 1u);
 }
 
 TEST_F(ClientRecoveryTest, AnAckOfAnInitialDoesNotEndTheBackoff) {
-  send(kInitial, at(0));
+  send(kInitial, at_ms(0));
   recovery.on_timeout(recovery.deadline(), fates);
-  send(kInitial, at(1000));
-  ack(kInitial, {{0, 0}}, at(1100));
+  send(kInitial, at_ms(1000));
+  ack(kInitial, {{0, 0}}, at_ms(1100));
   EXPECT_EQ(recovery.pto_count(), 1u);
 }
 
 TEST_F(ClientRecoveryTest, AnAckOfAHandshakePacketShowsTheAddressIsValid) {
-  send(kHandshake, at(0));
-  ack(kHandshake, {{0, 0}}, at(100));
+  send(kHandshake, at_ms(0));
+  ack(kHandshake, {{0, 0}}, at_ms(100));
   EXPECT_EQ(recovery.deadline(), Instant::never());
 }
 
 // RFC 9002 section 6.4 and appendix A.11.
 // proves RFC 9002 6.2.2-3 6.4-1
 TEST_F(RecoveryTest, ADiscardedSpaceLeavesTheFlight) {
-  send(kInitial, at(0));
-  send(kHandshake, at(0), 500);
+  send(kInitial, at_ms(0));
+  send(kHandshake, at_ms(0), 500);
   recovery.on_timeout(recovery.deadline(), fates);
-  recovery.discard_space(kInitial, at(2000));
+  recovery.discard_space(kInitial, at_ms(2000));
   EXPECT_EQ(recovery.bytes_in_flight(), 500u);
   EXPECT_EQ(recovery.pto_count(), 0u);
   EXPECT_EQ(recovery.probes_owed(kInitial), 0u);
   EXPECT_TRUE(fates.lost.empty());
-  EXPECT_EQ(ack(kInitial, {{0, 0}}, at(2000)), ErrorCode::kNoError);
-  recovery.discard_space(kHandshake, at(2000));
+  EXPECT_EQ(ack(kInitial, {{0, 0}}, at_ms(2000)), ErrorCode::kNoError);
+  recovery.discard_space(kHandshake, at_ms(2000));
   EXPECT_EQ(recovery.deadline(), Instant::never());
 }
 
 // proves RFC 9000 17.2.5.3-2
 TEST_F(ClientRecoveryTest, ARetryStartsOverWithoutReusingNumbers) {
-  send(kInitial, at(0));
-  send(kApplication, at(0));  // 0-RTT
-  recovery.on_retry(at(50), fates);
+  send(kInitial, at_ms(0));
+  send(kApplication, at_ms(0));  // 0-RTT
+  recovery.on_retry(at_ms(50), fates);
   EXPECT_EQ(fates.lost, (FateList{{kInitial, 0}, {kApplication, 0}}));
   EXPECT_EQ(recovery.bytes_in_flight(), 0u);
   EXPECT_EQ(recovery.next_packet_number(kInitial), 1u);
@@ -407,9 +407,9 @@ TEST_F(RecoveryTest, WithoutMemoryOnlyAcksAreSent) {
   Recovery starved({.server = true}, none);
   EXPECT_FALSE(starved.can_record(kInitial));
   EXPECT_FALSE(starved.on_packet_sent(
-      kInitial, {.sent_time = at(0), .size = 1200, .ack_eliciting = true, .in_flight = true}, {}));
+      kInitial, {.sent_time = at_ms(0), .size = 1200, .ack_eliciting = true, .in_flight = true}, {}));
   EXPECT_EQ(starved.bytes_in_flight(), 0u);
-  EXPECT_TRUE(starved.on_packet_sent(kInitial, {.sent_time = at(0), .size = 40}, {}));
+  EXPECT_TRUE(starved.on_packet_sent(kInitial, {.sent_time = at_ms(0), .size = 40}, {}));
 }
 
 TEST_F(RecoveryTest, AnIdleConnectionIsSmall) {

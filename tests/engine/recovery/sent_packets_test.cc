@@ -9,15 +9,15 @@
 #include <set>
 #include <vector>
 
+#include "tests/support/instants.h"
+
 namespace viaduct::quic {
 namespace {
 
-Instant at(int64_t ms) { return Instant::from_ns(ms * 1'000'000); }
-
 SentPacket data_packet(int64_t sent_ms, uint32_t size = 1200) {
-  return {.sent_time = at(sent_ms), .size = size, .ack_eliciting = true, .in_flight = true};
+  return {.sent_time = at_ms(sent_ms), .size = size, .ack_eliciting = true, .in_flight = true};
 }
-SentPacket ack_packet(int64_t sent_ms) { return {.sent_time = at(sent_ms), .size = 40}; }
+SentPacket ack_packet(int64_t sent_ms) { return {.sent_time = at_ms(sent_ms), .size = 40}; }
 
 SentFrame stream_frame(uint64_t id, uint64_t offset, uint32_t length, bool fin = false) {
   return {.id = id, .offset = offset, .length = length, .type = SentFrameType::kStream, .fin = fin};
@@ -46,9 +46,10 @@ using Numbers = std::vector<uint64_t>;
 TEST(SentPackets, GivesBackWhatWasRecorded) {
   BlockPool pool(2);
   SentPackets sent(pool);
-  const SentPacket first{.sent_time = at(7), .size = 1350, .ack_eliciting = true, .in_flight = true, .ecn = Ecn::kEct0};
+  const SentPacket first{
+      .sent_time = at_ms(7), .size = 1350, .ack_eliciting = true, .in_flight = true, .ecn = Ecn::kEct0};
   const SentPacket second{
-      .sent_time = at(8), .size = 65535, .ack_eliciting = false, .in_flight = true, .mtu_probe = true};
+      .sent_time = at_ms(8), .size = 65535, .ack_eliciting = false, .in_flight = true, .mtu_probe = true};
   const SentFrame frames[] = {stream_frame(4, 1000, 900, true), {.offset = 17, .type = SentFrameType::kAck}};
   ASSERT_TRUE(sent.add(first, frames));
   ASSERT_TRUE(sent.add(second, {}));
@@ -93,7 +94,7 @@ TEST(SentPackets, ALatePacketIsToldFromALostOne) {
   std::vector<bool> late;
   sent.acknowledge({1, 2}, cursor, [&](uint64_t, const SentPacket&, auto, bool was_lost) { late.push_back(was_lost); });
   EXPECT_EQ(late, (std::vector<bool>{true, false}));
-  sent.forget_lost_before(at(1));
+  sent.forget_lost_before(at_ms(1));
   EXPECT_EQ(sent.lost_remembered(), 0u);
   EXPECT_EQ(acknowledged(sent, {{0, 0}}), (Numbers{}));
 }
@@ -273,7 +274,7 @@ RC_GTEST_PROP(SentPackets, AgreesWithAMap, ()) {
           sent.acknowledge(range, cursor, [&](uint64_t number, const SentPacket& packet, auto frames, bool was_lost) {
             acked.emplace_back(number, was_lost);
             const Twin::Entry& entry = twin.packets.at(number);
-            RC_ASSERT(packet.sent_time == at(entry.sent_ms));
+            RC_ASSERT(packet.sent_time == at_ms(entry.sent_ms));
             RC_ASSERT(std::equal(frames.begin(), frames.end(), entry.frames.begin(), entry.frames.end()));
           });
         }
@@ -290,7 +291,7 @@ RC_GTEST_PROP(SentPackets, AgreesWithAMap, ()) {
         RC_ASSERT(lose_up_to(sent, limit) == expected);
       } else {
         const int64_t before = now - b % 50;
-        sent.forget_lost_before(at(before));
+        sent.forget_lost_before(at_ms(before));
         bool young = false;  // send times ascend, so do lost packets: the first young one ends the forgetting
         std::erase_if(twin.packets, [&](const auto& item) {
           if (!item.second.lost || young) return false;

@@ -9,7 +9,7 @@
 namespace viaduct::quic {
 namespace {
 
-struct Fixture {
+struct ReceivingCrypto {
   FrameOutcome receive(uint64_t offset, size_t size) {
     const auto data = pattern(offset, size);
     return stream.on_frame({.offset = offset, .data = data});
@@ -31,7 +31,7 @@ struct Fixture {
 };
 
 TEST(CryptoStream, DeliversInOrderAndKeepsNothing) {
-  Fixture f;
+  ReceivingCrypto f;
   EXPECT_TRUE(f.receive(1000, 3000).is_ok());
   EXPECT_TRUE(f.stream.has_gap());
   EXPECT_EQ(f.deliver(), 0u);
@@ -44,7 +44,7 @@ TEST(CryptoStream, DeliversInOrderAndKeepsNothing) {
 // RFC 9000 section 7.5.
 // proves RFC 9000 7.5-1 7.5-2
 TEST(CryptoStream, BoundsWhatComesAhead) {
-  Fixture f;
+  ReceivingCrypto f;
   EXPECT_TRUE(f.receive(CryptoStream::kHandshakeLimit - 10, 10).is_ok());
   EXPECT_EQ(f.receive(CryptoStream::kHandshakeLimit - 9, 10).error.code, ErrorCode::kCryptoBufferExceeded);
   f.stream.set_limit(CryptoStream::kLateLimit);
@@ -57,7 +57,7 @@ TEST(CryptoStream, BoundsWhatComesAhead) {
 // RFC 9001 section 4.1.3.
 // proves RFC 9001 4.1.3-1 4.1.3-2
 TEST(CryptoStream, TakesNothingNewOnceItsLevelHasEnded) {
-  Fixture f;
+  ReceivingCrypto f;
   EXPECT_TRUE(f.receive(0, 1000).is_ok());
   EXPECT_EQ(f.deliver(), 1000u);
   EXPECT_FALSE(f.stream.end_receiving());
@@ -67,7 +67,7 @@ TEST(CryptoStream, TakesNothingNewOnceItsLevelHasEnded) {
 
 // proves RFC 9001 4.1.3-3
 TEST(CryptoStream, MayNotEndWithBytesLeftOver) {
-  Fixture f;
+  ReceivingCrypto f;
   EXPECT_TRUE(f.receive(0, 1000).is_ok());
   EXPECT_TRUE(f.receive(1100, 10).is_ok());
   EXPECT_EQ(f.deliver(), 1000u);
@@ -75,7 +75,7 @@ TEST(CryptoStream, MayNotEndWithBytesLeftOver) {
 }
 
 TEST(CryptoStream, SendsItsOwnCopyUntilAcknowledged) {
-  Fixture f;
+  ReceivingCrypto f;
   ASSERT_TRUE(f.stream.append(pattern(0, 1500)));
   ASSERT_TRUE(f.stream.append(pattern(1500, 1000)));
   const CryptoSpan first = f.stream.next(1200);
@@ -97,7 +97,7 @@ TEST(CryptoStream, SendsItsOwnCopyUntilAcknowledged) {
 }
 
 TEST(CryptoStream, BoundsWhatIsUnacknowledged) {
-  Fixture f;
+  ReceivingCrypto f;
   EXPECT_TRUE(f.stream.append(pattern(0, CryptoStream::kHandshakeLimit)));
   EXPECT_FALSE(f.stream.append(pattern(0, 1)));
   f.stream.next(10);
@@ -106,7 +106,7 @@ TEST(CryptoStream, BoundsWhatIsUnacknowledged) {
 }
 
 TEST(CryptoStream, SendsNothingOnceItsKeysAreGone) {
-  Fixture f;
+  ReceivingCrypto f;
   EXPECT_TRUE(f.receive(100, 10).is_ok());
   ASSERT_TRUE(f.stream.append(pattern(0, 1000)));
   const CryptoSpan sent = f.stream.next(500);

@@ -5,11 +5,12 @@
 
 #include <algorithm>
 
+#include "tests/support/instants.h"
+
 namespace viaduct::quic {
 namespace {
 
 constexpr Duration kRtt = Duration::milliseconds(50);
-Instant at_ms(int64_t ms) { return Instant::from_ns(ms * 1'000'000); }
 
 // proves RFC 9000 4.2-1
 TEST(ReceiveWindow, TellsOfRoomWellBeforeThePeerMustStop) {

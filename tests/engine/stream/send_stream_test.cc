@@ -15,10 +15,10 @@ namespace {
 constexpr uint64_t kUnlimited = kMaxVarint;
 
 // A stream with its pools; remembers what was released.
-struct Fixture {
-  explicit Fixture(uint64_t limit = kUnlimited, uint32_t range_nodes = 100)
+struct Sending {
+  explicit Sending(uint64_t limit = kUnlimited, uint32_t range_nodes = 100)
       : writes(200), ranges(range_nodes), stream(limit) {}
-  ~Fixture() {
+  ~Sending() {
     stream.clear(ranges, released);
     take_released();
     EXPECT_EQ(writes.used(), 0u);
@@ -60,7 +60,7 @@ struct Fixture {
 };
 
 TEST(SendStream, SendsEachChunkFromWhereItLies) {
-  Fixture f;
+  Sending f;
   f.write(10);
   f.write(20, true);
   const SendSpan first = f.next(100);
@@ -87,7 +87,7 @@ TEST(SendStream, SendsEachChunkFromWhereItLies) {
 }
 
 TEST(SendStream, SendsAnEndOfItsOwn) {
-  Fixture f;
+  Sending f;
   f.write(10);
   f.ack(f.next(100));
   f.write(0, true);
@@ -106,7 +106,7 @@ TEST(SendStream, SendsAnEndOfItsOwn) {
 
 // proves RFC 9000 2.2-3 13.3-4
 TEST(SendStream, StopsAtTheLimitsForNewBytesOnly) {
-  Fixture f(30);
+  Sending f(30);
   f.credit = 20;
   f.write(100);
   const SendSpan first = f.next(100);
@@ -126,7 +126,7 @@ TEST(SendStream, StopsAtTheLimitsForNewBytesOnly) {
 
 // What was acknowledged meanwhile, under another packet's number, is not sent again.
 TEST(SendStream, SendsAgainWhatIsStillMissing) {
-  Fixture f;
+  Sending f;
   f.write(100);
   const SendSpan whole = f.next(100);
   f.stream.on_acked(40, 20, false, f.ranges, f.released);
@@ -144,7 +144,7 @@ TEST(SendStream, SendsAgainWhatIsStillMissing) {
 
 // Losses that found no node of their own are sent again in their turn, not behind all that is lost later.
 TEST(SendStream, SendsTheLowestLossFirstWhereNodesAreScarce) {
-  Fixture f(kUnlimited, 1);
+  Sending f(kUnlimited, 1);
   f.write(30);
   const SendSpan front = f.next(10);
   f.next(10);
@@ -157,7 +157,7 @@ TEST(SendStream, SendsTheLowestLossFirstWhereNodesAreScarce) {
 
 // proves RFC 9000 3.3-1 3.3-2 13.3-1
 TEST(SendStream, ResetGivesAllWritesBackAtOnce) {
-  Fixture f;
+  Sending f;
   f.write(10);
   f.write(10);
   const SendSpan sent = f.next(5);
@@ -177,7 +177,7 @@ TEST(SendStream, ResetGivesAllWritesBackAtOnce) {
 }
 
 TEST(SendStream, CannotBeResetOnceAllHasArrived) {
-  Fixture f;
+  Sending f;
   f.write(10, true);
   f.ack(f.next(100));
   EXPECT_FALSE(f.stream.reset(1, 0, f.ranges, f.released));
@@ -187,7 +187,7 @@ TEST(SendStream, CannotBeResetOnceAllHasArrived) {
 // writes come back in order, when their bytes have arrived and not before. Also where range nodes are scarce.
 // proves RFC 9000 2.2-2 4.5-2
 RC_GTEST_PROP(SendStream, BringsEveryByteAcross, ()) {
-  Fixture f(kUnlimited, *rc::gen::element(0u, 1u, 4u, 100u));
+  Sending f(kUnlimited, *rc::gen::element(0u, 1u, 4u, 100u));
   std::vector<bool> arrived;
   std::vector<SendSpan> in_flight;
   bool ended = false;

@@ -45,7 +45,7 @@ std::vector<RoundTrip> all_frames() {
   static const NewConnectionIdFrame new_id{
       .sequence = 7, .retire_prior_to = 3, .id = ConnectionId(bytes), .token = {9, 8, 7}};
   static const PacketRange ranges[] = {{90, 100}, {80, 80}, {0, 50}};
-  struct Ranges {
+  struct TwoRanges {
     size_t size() const { return std::size(ranges); }
     PacketRange from_largest(size_t i) const { return ranges[i]; }
   };
@@ -55,7 +55,7 @@ std::vector<RoundTrip> all_frames() {
       {"padding", [](auto& w) { return write_padding(w, 5); }, [](auto& f) { EXPECT_EQ(f.padding.count, 5u); },
        FrameType::kPadding, true},
       {"ping", [](auto& w) { return write_ping(w); }, [](auto&) {}, FrameType::kPing},
-      {"ack", [](auto& w) { return write_ack(w, Ranges{}, 77, nullptr); },
+      {"ack", [](auto& w) { return write_ack(w, TwoRanges{}, 77, nullptr); },
        [](auto& f) {
          EXPECT_EQ(f.ack.largest, 100u);
          EXPECT_EQ(f.ack.delay, 77u);
@@ -63,7 +63,7 @@ std::vector<RoundTrip> all_frames() {
          EXPECT_FALSE(f.ack.has_ecn);
        },
        FrameType::kAck},
-      {"ack with ecn", [](auto& w) { return write_ack(w, Ranges{}, 77, &ecn); },
+      {"ack with ecn", [](auto& w) { return write_ack(w, TwoRanges{}, 77, &ecn); },
        [](auto& f) { EXPECT_TRUE(f.ack.has_ecn && f.ack.ecn == ecn); }, FrameType::kAck},
       {"reset stream", [](auto& w) { return write_reset_stream(w, 4, 5, kBig); },
        [](auto& f) {
