@@ -14,6 +14,8 @@ class Bbr final : public Controller {
  public:
   enum class State : uint8_t { kStartup, kDrain, kDown, kCruise, kRefill, kUp, kProbeRtt };
 
+  static constexpr double kLossThreshold = 0.02;  // of what was in flight
+
   explicit Bbr(uint64_t max_datagram_size);
 
   std::string_view name() const override { return "bbr"; }
@@ -42,7 +44,6 @@ class Bbr final : public Controller {
  private:
   static constexpr double kNoBandwidthLimit = std::numeric_limits<double>::infinity();
   static constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
-  static constexpr double kLossThreshold = 0.02;  // of what was in flight
 
   // Where the acknowledgements that come now stand in a probe for bandwidth.
   enum class AckPhase : uint8_t { kInit, kRefilling, kProbeStarting, kProbeFeedback, kProbeStopping };

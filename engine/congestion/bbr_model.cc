@@ -139,6 +139,7 @@ void Bbr::raise_inflight_slope() {
 }
 
 void Bbr::on_packet_lost(const LostPacket& packet) {
+  if (packet.tolerated && !is_probing()) return;
   if (packet.number != last_lost_number_ + 1) ++losses_in_round_;
   last_lost_number_ = packet.number;
   if (!loss_in_round_) {

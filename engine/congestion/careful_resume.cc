@@ -39,8 +39,9 @@ void CarefulResume::reconnoitre(const Progress& progress, uint64_t max_datagram_
     return end();
   }
   if (controller.window() >= jump) return end();
-  const uint64_t initial = initial_window(max_datagram_size);
-  if (!progress.is_application || carried_ < initial || 2 * progress.recent_flight < controller.window()) return;
+  // All of the first window was sent at once, but for what is too little for a datagram, and has arrived.
+  const auto is_all = [&](uint64_t bytes) { return bytes + max_datagram_size > initial_window(max_datagram_size); };
+  if (!progress.is_application || !is_all(carried_) || !is_all(progress.recent_flight)) return;
   carried_ = progress.in_flight;
   first_jump_ = progress.next_number;
   jumped_ = progress.now;

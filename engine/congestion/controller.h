@@ -33,6 +33,7 @@ struct LostPacket {
   uint64_t in_flight = 0;   // bytes, when it was sent
   uint64_t lost_since = 0;  // bytes declared lost since then, its own included
   bool app_limited = false;
+  bool tolerated = false;  // one of few, on a path that loses some by itself
 };
 
 // Windows are in bytes of UDP payload. Not told of packets whose loss says nothing about congestion.

@@ -57,8 +57,8 @@ struct EndpointConfig {
   uint16_t max_udp_payload = 1452;  // largest datagram that we send once the handshake is confirmed
   Duration handshake_timeout = Duration::seconds(10);
   ControllerKind congestion = ControllerKind::kCubic;
-  // Share of packets whose loss NewReno and CUBIC do not answer, while the round trip shows no queue: for paths that
-  // lose some by themselves. 0, as RFC 9002 and RFC 9438 ask for, or at most LossTolerance::kMost.
+  // Share of packets whose loss is not answered while the round trip shows no queue: for paths that lose some by
+  // themselves. 0, as RFC 9002 and RFC 9438 ask for, or at most LossTolerance::kMost.
   double loss_tolerance = 0;
   bool careful_resume = true;                    // server: NEW_TOKEN tokens remember the path (RFC 9959)
   bool ecn = true;                               // mark 1-RTT packets ECT(0) where the path lets marks through

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "engine/congestion/bbr.h"
 #include "engine/recovery/rtt.h"
 
 namespace viaduct::quic {
@@ -13,13 +14,14 @@ namespace viaduct::quic {
 // are 56, whatever the path could carry. With a tolerance losses below it that come with no queue are only sent again,
 // and such beside a queue take CUBIC's window no further back than to what the path holds without one. A credit
 // grows with what is acknowledged; what it does not cover is answered as ever, and so are marks and persistent
-// congestion. As with BBR, whose own threshold is the model, flows beside it that answer each loss get less of a path
-// that loses this much.
+// congestion. BBR has a threshold of the same kind, but believes of the path only what arrives in a round with a loss:
+// with a tolerance few losses without a queue do not count as one. As with BBR, flows beside it that answer each loss
+// get less of a path that loses this much.
 class LossTolerance {
  public:
-  static constexpr float kMost = 0.02F;    // a share of packets: BBR's threshold
-  static constexpr float kFewest = 3;      // packets that may be lost at once
-  static constexpr float kRoundTrips = 2;  // for whose losses credit is kept
+  static constexpr auto kMost = static_cast<float>(Bbr::kLossThreshold);  // a share of packets
+  static constexpr float kFewest = 3;                                     // packets that may be lost at once
+  static constexpr float kRoundTrips = 2;                                 // for whose losses credit is kept
 
   // share: of packets, what is more than kMost counts as that. The others in bytes.
   void on_acked(float share, uint64_t acked, uint64_t window, uint64_t max_datagram_size) {

@@ -7,7 +7,6 @@
 namespace viaduct::quic {
 
 namespace {
-constexpr double kBbrTolerates = 0.02;  // its threshold for losses
 constexpr uint64_t kUnseenDivisor = 2;  // of what was remembered and not seen again
 constexpr uint64_t kNewsFactor = 2;     // so much more, or less, is worth telling
 
@@ -16,7 +15,7 @@ uint32_t bounded(uint64_t window) { return static_cast<uint32_t>(std::min<uint64
 
 void Recovery::resume(const PathKnowledge& known) {
   if (known.window == 0) return;
-  resume_ = std::make_unique<CarefulResume>(known, config_.controller == ControllerKind::kBbr ? kBbrTolerates : 0);
+  resume_ = std::make_unique<CarefulResume>(known, has_bbr() ? Bbr::kLossThreshold : 0);
   told_window_ = bounded(path_knowledge().window);
 }
 

@@ -119,7 +119,7 @@ TransportError Recovery::on_ack(PacketSpace space, const AckReport& ack, Instant
   const bool sampled = newly.largest_is_new && newly.any_eliciting && newly.largest_sent > path_start_;
   if (sampled) take_rtt_sample(space, ack, now, newly);
 
-  if (config_.loss_tolerance > 0)
+  if (may_tolerate())
     tolerance_.on_acked(config_.loss_tolerance, newly.bytes, controller().window(), config_.max_datagram_size);
   bool reduced = detect_losses(space, now, observer);
   // RFC 9000 section 13.4.2.1: counts of an older frame say nothing new.

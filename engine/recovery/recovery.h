@@ -31,7 +31,7 @@ struct RecoveryConfig {
   Duration initial_rtt = kInitialRtt;
   size_t max_blocks = 1024;  // of the pool, for each space
   bool ecn = false;          // 1-RTT packets are marked, while the path lets marks through
-  float loss_tolerance = 0;  // see LossTolerance; BBR has one of its own
+  float loss_tolerance = 0;  // see LossTolerance
 };
 
 // What an ACK frame says, decoded.
@@ -199,6 +199,8 @@ class Recovery {
   void take_rtt_sample(PacketSpace space, const AckReport& ack, Instant now, const NewlyAcked& newly);
   void turn_round(Instant latest_sent, Instant now);
   void watch_path();
+  bool has_bbr() const { return config_.controller == ControllerKind::kBbr; }
+  bool may_tolerate() const { return config_.loss_tolerance > 0; }
   bool holds_window() const { return resume_ && resume_->holds_window(); }
   void advance_resume(PacketSpace space, uint64_t acked_bytes, Duration latest_rtt, Instant now);
   void leave_flight(Space& space, const SentPacket& packet);

@@ -82,7 +82,8 @@ void Recovery::tell_lost(uint64_t number, const SentPacket& packet, Instant now)
                                     .size = packet.size,
                                     .in_flight = packet.delivery.in_flight,
                                     .lost_since = delivery_.lost_since(packet.delivery),
-                                    .app_limited = packet.delivery.app_limited});
+                                    .app_limited = packet.delivery.app_limited,
+                                    .tolerated = may_tolerate() && has_bbr() && tolerance_.covers(1)});
 }
 
 // With a tolerance, few losses beside a queue say that the window is larger than what the path holds, and the round
@@ -94,8 +95,7 @@ uint64_t Recovery::window_without_queue(uint64_t window) const {
 
 bool Recovery::answer_losses(const Losses& losses, Instant now) {
   Controller& controller = controller_.get();
-  const bool may_tolerate = config_.loss_tolerance > 0 && config_.controller != ControllerKind::kBbr;
-  const bool are_few = may_tolerate && tolerance_.covers(losses.count);
+  const bool are_few = may_tolerate() && !has_bbr() && tolerance_.covers(losses.count);
   const bool tolerated = are_few && !LossTolerance::shows_queue(rtt_);
   if (resume_ && !tolerated) unanswered_lost_ += losses.bytes;
   const uint64_t before = controller.window();
@@ -214,9 +214,8 @@ void Recovery::set_timer(Instant now) {
   const Timer loss = loss_timer();
   if (!loss.time.is_never()) {
     deadline_ = loss.time;
-  } else if (amplification_limited_) {
-    deadline_ = Instant::never();  // nothing could be sent (RFC 9002 section 6.2.2.1)
-  } else if (!ack_eliciting_in_flight() && peer_validated_address()) {
+  } else if (amplification_limited_ ||  // nothing could be sent (RFC 9002 section 6.2.2.1)
+             (!ack_eliciting_in_flight() && peer_validated_address())) {
     deadline_ = Instant::never();
   } else {
     deadline_ = probe_timer(now).time;
