@@ -1,13 +1,10 @@
 #include "crypto-offload/aes_ni.h"
 
+#include "crypto-offload/aes_ni_blocks.h"
 #include "crypto-offload/aes_ni_lanes.h"
 
 namespace viaduct::crypto::aes_ni {
 namespace {
-
-VIADUCT_AES inline __m128i round_key(const Schedule& schedule, size_t round) {
-  return _mm_load_si128(reinterpret_cast<const __m128i*>(schedule.round_keys[round].data()));
-}
 
 VIADUCT_AES inline void set_round_key(Schedule& schedule, size_t round, __m128i value) {
   _mm_store_si128(reinterpret_cast<__m128i*>(schedule.round_keys[round].data()), value);
@@ -76,20 +73,6 @@ VIADUCT_AES void mask_all(const Lane* lanes, size_t count) {
   if (count == 1) mask_lanes<1, kRounds>(lanes);
 }
 
-// Blocks of one AES-128 key, in registers.
-template <size_t kCount, bool kEncrypt>
-VIADUCT_AES [[gnu::always_inline]] inline void run_rounds(const Schedule& schedule, __m128i (&state)[kCount]) {
-#pragma GCC unroll 16
-  for (size_t round = 1; round < 10; ++round) {
-    const __m128i key = round_key(schedule, round);
-#pragma GCC unroll 8
-    for (__m128i& lane : state) lane = kEncrypt ? _mm_aesenc_si128(lane, key) : _mm_aesdec_si128(lane, key);
-  }
-  const __m128i last = round_key(schedule, 10);
-#pragma GCC unroll 8
-  for (__m128i& lane : state) lane = kEncrypt ? _mm_aesenclast_si128(lane, last) : _mm_aesdeclast_si128(lane, last);
-}
-
 template <bool kEncrypt>
 struct Cipher {
   static constexpr size_t kOut = kBlockSize;
@@ -106,62 +89,6 @@ struct Cipher {
     for (size_t i = 0; i < kCount; ++i) store(out + i * kOut, state[i]);
   }
 };
-
-// The passes of blocks that are cut into halves.
-struct Unmix {
-  static constexpr size_t kOut = 2 * kBlockSize;
-  const Schedule& schedule;
-  const HalvesLayout& layout;
-  bool all_passes;
-
-  // Mixes each target half with the cipher's word on the other one.
-  template <size_t kCount>
-  VIADUCT_AES [[gnu::always_inline]] void mix(size_t pass, __m128i (&target)[kCount], const __m128i (&source)[kCount],
-                                              __m128i mask) const {
-    // Without this the compiler keeps round keys from pass to pass, on the stack, where halves are already.
-    asm volatile("" ::: "memory");
-    __m128i state[kCount];
-    const __m128i first = _mm_xor_si128(load(layout.tails[pass].data()), round_key(schedule, 0));
-#pragma GCC unroll 8
-    for (size_t i = 0; i < kCount; ++i) state[i] = _mm_xor_si128(source[i], first);
-    run_rounds<kCount, true>(schedule, state);
-#pragma GCC unroll 8
-    for (size_t i = 0; i < kCount; ++i) target[i] = _mm_xor_si128(target[i], _mm_and_si128(state[i], mask));
-  }
-
-  template <size_t kCount>
-  VIADUCT_AES void run(const uint8_t* const* in, uint8_t* out) const {
-    __m128i left[kCount], right[kCount];
-    const __m128i left_mask = load(layout.left_mask.data()), right_mask = load(layout.right_mask.data());
-#pragma GCC unroll 8
-    for (size_t i = 0; i < kCount; ++i) {
-      left[i] = _mm_and_si128(load(in[i]), left_mask);
-      right[i] = _mm_and_si128(load(in[i] + layout.right_at), right_mask);
-    }
-    mix<kCount>(4, left, right, left_mask);
-    mix<kCount>(3, right, left, right_mask);
-    mix<kCount>(2, left, right, left_mask);
-    if (all_passes) mix<kCount>(1, right, left, right_mask);
-#pragma GCC unroll 8
-    for (size_t i = 0; i < kCount; ++i) {
-      store(out + i * kOut, left[i]);
-      store(out + i * kOut + kBlockSize, right[i]);
-    }
-  }
-};
-
-// All lanes at a time; what is left over fills them up with itself, which takes no longer than what is left alone.
-template <class Work>
-void run_blocks(const Work& work, const uint8_t* const* in, uint8_t* out, size_t count) {
-  for (; count >= kLanes; in += kLanes, out += kLanes * Work::kOut, count -= kLanes) work.template run<kLanes>(in, out);
-  if (count == 0) return;
-  if (count == 1) return work.template run<1>(in, out);
-  const uint8_t* filled[kLanes];
-  uint8_t results[kLanes * Work::kOut];
-  for (size_t i = 0; i < kLanes; ++i) filled[i] = in[i < count ? i : 0];
-  count > kLanes / 2 ? work.template run<kLanes>(filled, results) : work.template run<kLanes / 2>(filled, results);
-  std::memcpy(out, results, count * Work::kOut);
-}
 
 }  // namespace
 
@@ -197,11 +124,6 @@ void decrypt(const Schedule& schedule, const uint8_t* const* in, uint8_t* out, s
 
 void encrypt_to_masks(const Lane* lanes, size_t count) {
   lanes->schedule->rounds == 10 ? mask_all<10>(lanes, count) : mask_all<14>(lanes, count);
-}
-
-void unmix(const Schedule& schedule, const HalvesLayout& layout, const uint8_t* const* in, uint8_t* out, size_t count,
-           bool all_passes) {
-  run_blocks(Unmix{schedule, layout, all_passes}, in, out, count);
 }
 
 }  // namespace viaduct::crypto::aes_ni

@@ -42,19 +42,4 @@ struct Lane {
 // number of rounds.
 void encrypt_to_masks(const Lane* lanes, size_t count);
 
-// How a block of another length than AES's is cut into halves (QUIC-LB draft, section 5.4.2): which bits of the 16
-// bytes from `in` on, and from in + right_at on, belong to them, and what they are expanded with in each pass.
-struct alignas(16) HalvesLayout {
-  std::array<uint8_t, kBlockSize> left_mask{};
-  std::array<uint8_t, kBlockSize> right_mask{};
-  std::array<std::array<uint8_t, kBlockSize>, 5> tails{};  // by the pass, 1 to 4
-  uint8_t right_at = 0;
-};
-
-// Takes passes 4, 3, 2 and, if all_passes, 1 back from such blocks of one AES-128 key. What follows in[i] in the
-// kBlockSize bytes of each half is read and ignored. To out + i * 2 * kBlockSize go the left half with zeros behind it,
-// then the right one.
-void unmix(const Schedule& schedule, const HalvesLayout& layout, const uint8_t* const* in, uint8_t* out, size_t count,
-           bool all_passes);
-
 }  // namespace viaduct::crypto::aes_ni

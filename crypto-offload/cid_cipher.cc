@@ -4,50 +4,103 @@
 #include <openssl/aes.h>
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "crypto-offload/aes_ni.h"
+#include "crypto-offload/cid_fronts.h"
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 namespace viaduct::crypto {
 
-namespace {
-
-// By the size of a block.
-constexpr auto kLayouts = [] {
-  std::array<aes_ni::HalvesLayout, 20> all{};
-  for (size_t size = 1; size < all.size(); ++size) {
-    aes_ni::HalvesLayout& layout = all[size];
-    const size_t half = (size + 1) / 2;
-    for (size_t i = 0; i < half; ++i) layout.left_mask[i] = layout.right_mask[i] = 0xff;
-    if (size % 2 != 0) {
-      layout.left_mask[half - 1] = 0xf0;
-      layout.right_mask[0] = 0x0f;
-    }
-    for (size_t pass = 1; pass < layout.tails.size(); ++pass) {
-      layout.tails[pass][14] = static_cast<uint8_t>(size);
-      layout.tails[pass][15] = static_cast<uint8_t>(pass);
-    }
-    layout.right_at = static_cast<uint8_t>(size - half);
-  }
-  return all;
-}();
-
-}  // namespace
-
 struct BlockCipher::Keys {
   bool portable = false;
+  cid_fronts::Code fronts = nullptr;
   aes_ni::Schedule encrypt;
   aes_ni::Schedule decrypt;
   AES_KEY portable_encrypt{};
   AES_KEY portable_decrypt{};
 
   ~Keys() { OPENSSL_cleanse(this, sizeof *this); }
+
+  Block portable_front(const cid_fronts::Request& request, const uint8_t* block) const;
 };
 
+Block BlockCipher::Keys::portable_front(const cid_fronts::Request& request, const uint8_t* block) const {
+  const cid_fronts::Layout& layout = request.layout;
+  Block left, right;
+  if (request.is_single_pass) {
+    AES_decrypt(block, left.data(), &portable_decrypt);
+  } else {
+    for (size_t i = 0; i < sizeof(Block); ++i) {
+      left[i] = block[i] & layout.left_mask[i];
+      right[i] = block[layout.right_at + i] & layout.right_mask[i];
+    }
+    const auto mix = [&](Block& target, const Block& source, const Block& mask, size_t pass) {
+      Block word;
+      for (size_t i = 0; i < word.size(); ++i) word[i] = source[i] ^ layout.tails[pass][i];
+      AES_encrypt(word.data(), word.data(), &portable_encrypt);
+      for (size_t i = 0; i < word.size(); ++i) target[i] ^= word[i] & mask[i];
+    };
+    mix(left, right, layout.left_mask, 4);
+    mix(right, left, layout.right_mask, 3);
+    mix(left, right, layout.left_mask, 2);
+    if (request.all_passes) {
+      mix(right, left, layout.right_mask, 1);
+      for (size_t i = layout.right_at; i < sizeof(Block); ++i) left[i] |= right[i - layout.right_at];
+    }
+  }
+  for (size_t i = 0; i < sizeof(Block); ++i) left[i] &= request.wanted[i];
+  return left;
+}
+
+namespace {
+
+using Code = BlockCipher::Code;
+
+// Blocks of all sizes, as many as take each way through a kind of code, and all of them that can be wanted.
+bool agrees_with_portable(Code code) {
+  constexpr size_t kBlocks = 19;
+  std::array<uint8_t, BlockCipher::kKeySize> key;
+  std::array<std::array<uint8_t, BlockCipher::kReadable>, kBlocks> texts;
+  std::array<const uint8_t*, kBlocks> blocks;
+  uint32_t state = 1;
+  const auto next = [&state] { return static_cast<uint8_t>((state = state * 1664525 + 1013904223) >> 24); };
+  std::ranges::generate(key, next);
+  for (size_t i = 0; i < kBlocks; ++i) {
+    std::ranges::generate(texts[i], next);
+    blocks[i] = texts[i].data();
+  }
+  const BlockCipher cipher(key, code), portable(key, Code::kPortable);
+  for (size_t size = cid_fronts::kMinSize; size <= cid_fronts::kMaxSize; ++size) {
+    const size_t length = std::min<size_t>(size - 4, 15);
+    std::array<uint8_t, kBlocks * sizeof(Block)> out, expected;
+    for (const size_t wanted : {size_t{1}, length}) {
+      cipher.decrypt_fronts(blocks, size, wanted, out.data());
+      portable.decrypt_fronts(blocks, size, wanted, expected.data());
+      if (out != expected) return false;
+    }
+  }
+  return true;
+}
+
+Code best_code() {
+  static const Code best = [] {
+    if (!aes_ni::usable()) return Code::kPortable;
+    if (cid_fronts::has_vaes() && agrees_with_portable(Code::kVaes)) return Code::kVaes;
+    return agrees_with_portable(Code::kAesNi) ? Code::kAesNi : Code::kPortable;
+  }();
+  return best;
+}
+
+}  // namespace
+
 BlockCipher::BlockCipher(Bytes key, Code code) : keys_(std::make_unique<Keys>()) {
-  keys_->portable = code == Code::kPortable || !aes_ni::usable();
+  if (code == Code::kBest) code = best_code();
+  keys_->fronts = code == Code::kVaes ? cid_fronts::by_vaes : cid_fronts::by_aes_ni;
+  keys_->portable = code == Code::kPortable;
   if (keys_->portable) {
     AES_set_encrypt_key(key.data(), 8 * kKeySize, &keys_->portable_encrypt);
     AES_set_decrypt_key(key.data(), 8 * kKeySize, &keys_->portable_decrypt);
@@ -73,27 +126,15 @@ void BlockCipher::decrypt(std::span<const uint8_t* const> blocks, Block* out) co
   for (const uint8_t* block : blocks) AES_decrypt(block, (out++)->data(), &keys_->portable_decrypt);
 }
 
-void BlockCipher::unmix(std::span<const uint8_t* const> blocks, size_t size, bool all_passes, Halves* out) const {
+void BlockCipher::decrypt_fronts(std::span<const uint8_t* const> blocks, size_t size, size_t length,
+                                 uint8_t* out) const {
   if (blocks.empty()) return;
-  const aes_ni::HalvesLayout& layout = kLayouts[size];
-  if (!keys_->portable)
-    return aes_ni::unmix(keys_->encrypt, layout, blocks.data(), out->left.data(), blocks.size(), all_passes);
+  const cid_fronts::Request request(keys_->encrypt, keys_->decrypt, size, length);
+  if (!keys_->portable) return keys_->fronts(request, blocks.data(), out, blocks.size());
   for (const uint8_t* block : blocks) {
-    Halves& halves = *out++;
-    for (size_t i = 0; i < sizeof(Block); ++i) {
-      halves.left[i] = block[i] & layout.left_mask[i];
-      halves.right[i] = block[layout.right_at + i] & layout.right_mask[i];
-    }
-    const auto mix = [&](Block& target, const Block& source, const Block& mask, size_t pass) {
-      Block word;
-      for (size_t i = 0; i < word.size(); ++i) word[i] = source[i] ^ layout.tails[pass][i];
-      AES_encrypt(word.data(), word.data(), &keys_->portable_encrypt);
-      for (size_t i = 0; i < word.size(); ++i) target[i] ^= word[i] & mask[i];
-    };
-    mix(halves.left, halves.right, layout.left_mask, 4);
-    mix(halves.right, halves.left, layout.right_mask, 3);
-    mix(halves.left, halves.right, layout.left_mask, 2);
-    if (all_passes) mix(halves.right, halves.left, layout.right_mask, 1);
+    const Block front = keys_->portable_front(request, block);
+    std::memcpy(out, front.data(), front.size());
+    out += front.size();
   }
 }
 

@@ -18,9 +18,10 @@ class BlockCipher {
  public:
   static constexpr size_t kKeySize = 16;
 
-  enum class Code : uint8_t { kBest, kPortable };
+  // The best that the CPU has and that agrees with OpenSSL's on it; or OpenSSL's, or one for instructions of a CPU.
+  enum class Code : uint8_t { kBest, kPortable, kAesNi, kVaes };
 
-  // key: kKeySize bytes. kPortable keeps to OpenSSL's code where the CPU has better.
+  // key: kKeySize bytes. code: the CPU has it.
   explicit BlockCipher(Bytes key, Code code = Code::kBest);
   ~BlockCipher();
   BlockCipher(BlockCipher&&) noexcept;
@@ -31,17 +32,11 @@ class BlockCipher {
   void encrypt(std::span<const uint8_t* const> blocks, Block* out) const;
   void decrypt(std::span<const uint8_t* const> blocks, Block* out) const;
 
-  // A block of another length than AES's, 5 to 19 bytes, as two halves that share the middle octet where it is odd
-  // (section 5.4.2): left has its high nibble, right its low one. Zeros follow each half.
-  struct Halves {
-    Block left;
-    Block right;
-  };
-  // How far beyond the start of such a block bytes are read, whatever they are.
-  static constexpr size_t kHalvesRoom = 25;
-  // Takes back what the passes 4, 3 and 2 did to each block of `size` bytes, which makes the left halves plain; with
-  // all_passes also pass 1, for the right ones.
-  void unmix(std::span<const uint8_t* const> blocks, size_t size, bool all_passes, Halves* out) const;
+  // The first `length` bytes, at most 15, of what blocks of `size` bytes, 5 to 19, were before they were encrypted by
+  // the draft's single pass or its four (section 5.4), with zeros behind them: 16 bytes for each block to `out`.
+  // kReadable bytes are read of a block, whatever they are.
+  static constexpr size_t kReadable = 25;
+  void decrypt_fronts(std::span<const uint8_t* const> blocks, size_t size, size_t length, uint8_t* out) const;
 
  private:
   struct Keys;

@@ -47,7 +47,17 @@ std::array<uint8_t, kNumberSize> nonce_of(const RetryOffloadKey& key, const uint
 
 }  // namespace
 
-RetryOffload::RetryOffload(const RetryOffloadKey& key) : key_(key), context_(EVP_CIPHER_CTX_new()) {}
+RetryOffload::RetryOffload(const RetryOffloadKeys& keys) : keys_(keys), context_(EVP_CIPHER_CTX_new()) {}
+
+void RetryOffload::change(const RetryOffloadKeys& keys, uint64_t until) {
+  if (keys.front() != keys_.front()) sealed_ = 0;
+  for (const RetryOffloadKey& key : keys_) {
+    if (std::ranges::find(keys, key) == keys.end()) former_.push_back({key, until});
+  }
+  std::erase_if(former_, [&](const Former& former) { return std::ranges::find(keys, former.key) != keys.end(); });
+  if (former_.size() > kMostFormer) former_.erase(former_.begin(), former_.end() - kMostFormer);
+  keys_ = keys;
+}
 
 size_t RetryOffload::seal(const SocketAddress& client, Bytes original_id, Bytes retry_id, uint64_t expiry,
                           Random& random, MutableBytes token) {
@@ -56,7 +66,7 @@ size_t RetryOffload::seal(const SocketAddress& client, Bytes original_id, Bytes 
   if (!fits || token.size() < size || sealed_ == kMaxTokens) return 0;
   ++sealed_;
   ByteWriter writer(token);
-  writer.u8(key_.sequence);
+  writer.u8(keys_.front().sequence);
   random.fill({writer.position(), kNumberSize});
   writer.skip(kNumberSize);
   writer.u64(expiry);
@@ -65,12 +75,12 @@ size_t RetryOffload::seal(const SocketAddress& client, Bytes original_id, Bytes 
   writer.u16(client.port);
 
   const Aad aad = aad_of(client.ip, token.first(kPrefix), retry_id);
-  const auto nonce = nonce_of(key_, token.data() + 1);
+  const auto nonce = nonce_of(keys_.front(), token.data() + 1);
   EVP_CIPHER_CTX* context = context_.get();
   uint8_t* body = token.data() + kPrefix;
   const auto body_size = static_cast<int>(writer.size() - kPrefix);
   int written = 0;
-  EVP_EncryptInit_ex(context, openssl_algorithms().aes_128_gcm, nullptr, key_.key.data(), nonce.data());
+  EVP_EncryptInit_ex(context, openssl_algorithms().aes_128_gcm, nullptr, keys_.front().key.data(), nonce.data());
   EVP_EncryptUpdate(context, nullptr, &written, aad.bytes.data(), static_cast<int>(aad.size));
   EVP_EncryptUpdate(context, body, &written, body, body_size);
   EVP_EncryptFinal_ex(context, body, &written);
@@ -83,33 +93,44 @@ OpenedRetryToken RetryOffload::open(Bytes token, const SocketAddress& client, By
   if (token.empty() || token[0] & 0x80) return opened;
   opened.state = RetryOffloadState::kBad;
   constexpr size_t kLeast = kPrefix + 8 + 1 + kLeastId + 2 + kTagSize;
-  if (token[0] != key_.sequence || token.size() < kLeast || token.size() > kMaxToken || retry_id.size() > kMostId)
-    return opened;
+  if (token.size() < kLeast || token.size() > kMaxToken || retry_id.size() > kMostId) return opened;
+  for (const RetryOffloadKey& key : keys_) {
+    if (open_with(key, token, client, retry_id, now, opened)) return opened;
+  }
+  for (const Former& former : former_) {
+    if (now <= former.until && open_with(former.key, token, client, retry_id, now, opened)) break;
+  }
+  return opened;
+}
 
+// False where the token is not of this key.
+bool RetryOffload::open_with(const RetryOffloadKey& key, Bytes token, const SocketAddress& client, Bytes retry_id,
+                             uint64_t now, OpenedRetryToken& opened) const {
+  if (token[0] != key.sequence) return false;
   const Aad aad = aad_of(client.ip, token.first(kPrefix), retry_id);
-  const auto nonce = nonce_of(key_, token.data() + 1);
+  const auto nonce = nonce_of(key, token.data() + 1);
   std::array<uint8_t, kMaxToken> body;
   const size_t size = token.size() - kPrefix - kTagSize;
   std::array<uint8_t, kTagSize> tag;
   std::copy_n(token.last(kTagSize).data(), kTagSize, tag.data());
   EVP_CIPHER_CTX* context = context_.get();
   int written = 0;
-  EVP_DecryptInit_ex(context, openssl_algorithms().aes_128_gcm, nullptr, key_.key.data(), nonce.data());
+  EVP_DecryptInit_ex(context, openssl_algorithms().aes_128_gcm, nullptr, key.key.data(), nonce.data());
   EVP_DecryptUpdate(context, nullptr, &written, aad.bytes.data(), static_cast<int>(aad.size));
   EVP_DecryptUpdate(context, body.data(), &written, token.data() + kPrefix, static_cast<int>(size));
   EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kTagSize, tag.data());
-  if (EVP_DecryptFinal_ex(context, body.data() + size, &written) <= 0) return opened;
+  if (EVP_DecryptFinal_ex(context, body.data() + size, &written) <= 0) return false;
 
   ByteReader reader(Bytes(body).first(size));
   const uint64_t expiry = reader.u64();
   const Bytes original = reader.bytes(reader.u8());
   const uint16_t port = reader.u16();
-  if (!reader.ok() || original.size() < kLeastId || original.size() > kMostId || port != client.port) return opened;
-  if (now > expiry + kClockSkew) return opened;
+  if (!reader.ok() || original.size() < kLeastId || original.size() > kMostId || port != client.port) return true;
+  if (now > expiry + kClockSkew) return true;
   opened.state = RetryOffloadState::kGood;
   opened.original_id_size = static_cast<uint8_t>(original.size());
   std::ranges::copy(original, opened.original_id.begin());
-  return opened;
+  return true;
 }
 
 }  // namespace viaduct::crypto

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
-#include <optional>
+#include <mutex>
+#include <utility>
+#include <vector>
 
 #include "base/address.h"
 #include "base/bytes.h"
@@ -16,7 +19,11 @@ struct RetryOffloadKey {
   uint8_t sequence = 0;  // 0 to 127: which key a token was made with
   std::array<uint8_t, 16> key{};
   std::array<uint8_t, 12> iv{};
+
+  bool operator==(const RetryOffloadKey&) const = default;
 };
+// Never none. Tokens are made with the first one; those of all are taken.
+using RetryOffloadKeys = std::vector<RetryOffloadKey>;
 
 enum class RetryOffloadState : uint8_t {
   kGood,
@@ -33,13 +40,20 @@ struct OpenedRetryToken {
   Bytes original() const { return {original_id.data(), original_id_size}; }
 };
 
-// Tokens under one key with AES-128-GCM. One thread. At most 2^23 tokens may be made with a key.
+// Tokens with AES-128-GCM. One thread. At most 2^23 tokens may be made with a key.
 class RetryOffload {
  public:
   static constexpr uint64_t kMaxTokens = uint64_t{1} << 23;
   static constexpr size_t kMaxToken = 1 + 12 + 8 + 1 + 20 + 2 + 16;
+  // Seconds: for so long a token may be good.
+  static constexpr uint64_t kLongestLife = 600;
+  // Former keys, as many as are remembered.
+  static constexpr size_t kMostFormer = 8;
 
-  explicit RetryOffload(const RetryOffloadKey& key);
+  explicit RetryOffload(const RetryOffloadKeys& keys);
+
+  // Other keys from now on. Tokens of those before are still taken up to `until`, in seconds of POSIX time.
+  void change(const RetryOffloadKeys& keys, uint64_t until);
 
   // A Retry token for a client. original_id: 8 to 20 bytes; retry_id: the source ID of the Retry. expiry: in seconds of
   // POSIX time. Returns its size, 0 where no more may be made or an ID has no such length.
@@ -49,12 +63,44 @@ class RetryOffload {
   // differ by two seconds.
   OpenedRetryToken open(Bytes token, const SocketAddress& client, Bytes retry_id, uint64_t now) const;
 
+  // With the key of today.
   uint64_t sealed() const { return sealed_; }
 
  private:
-  RetryOffloadKey key_;
+  struct Former {
+    RetryOffloadKey key;
+    uint64_t until = 0;
+  };
+  bool open_with(const RetryOffloadKey& key, Bytes token, const SocketAddress& client, Bytes retry_id, uint64_t now,
+                 OpenedRetryToken& opened) const;
+
+  RetryOffloadKeys keys_;
+  std::vector<Former> former_;  // the oldest first
   CipherContext context_;
   uint64_t sealed_ = 0;
+};
+
+// The keys of several threads: one changes them, others follow when they meet the next token.
+class RetryOffloadKeyring {
+ public:
+  explicit RetryOffloadKeyring(RetryOffloadKeys keys) : keys_(std::move(keys)) {}
+
+  void change(RetryOffloadKeys keys) {
+    const std::lock_guard lock(mutex_);
+    keys_ = std::move(keys);
+    changes_.fetch_add(1, std::memory_order_release);
+  }
+  // Any thread.
+  unsigned changes() const { return changes_.load(std::memory_order_acquire); }
+  RetryOffloadKeys keys() const {
+    const std::lock_guard lock(mutex_);
+    return keys_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  RetryOffloadKeys keys_;
+  std::atomic<unsigned> changes_{0};
 };
 
 }  // namespace viaduct::crypto

@@ -9,19 +9,24 @@
 
 namespace viaduct::flowsteer {
 
-// One ID. `id` has at least config->config().routable_length() bytes and names that configuration; kReadableId bytes
-// can be read there, whatever they are.
-struct ServerIdJob {
-  const QuicLb* config;
-  const uint8_t* id;
-  ServerIdBlock server_id;  // the result
+// How far beyond the start of an ID bytes are read, whatever they are.
+inline constexpr size_t kReadableId = 1 + crypto::BlockCipher::kReadable;
+
+// A burst of IDs. Of each: its configuration, and what follows its first octet, kReadableId - 1 bytes that can be read.
+struct ServerIdJobs {
+  static constexpr size_t kMost = 64;
+
+  size_t size = 0;
+  const QuicLb* configs[kMost];
+  const uint8_t* blocks[kMost];
+
+  void add(const QuicLb* config, const uint8_t* block) {
+    configs[size] = config;
+    blocks[size++] = block;
+  }
 };
 
-inline constexpr size_t kReadableId = 1 + crypto::BlockCipher::kHalvesRoom;
-// Most jobs that one call takes.
-inline constexpr size_t kMaxServerIdJobs = 64;
-
-// What QuicLb::decode_server_id() says of each, with the ciphers of all in step. jobs: up to kMaxServerIdJobs.
-void decode_server_ids(std::span<ServerIdJob> jobs);
+// What QuicLb::decode_server_id() says of each, with the ciphers of all in step. out: one for each.
+void decode_server_ids(const ServerIdJobs& jobs, ServerIdBlock* out);
 
 }  // namespace viaduct::flowsteer

@@ -194,7 +194,17 @@ void read_retry(TableReader& table, Configuration& configuration) {
   table.require("iv", "24 hexadecimal digits, the same as the servers'");
   read_hex(table, "key", retry.key);
   read_hex(table, "iv", retry.iv);
-  table.duration("lifetime", retry.lifetime, Duration::seconds(1), Duration::seconds(600));
+  table.duration("lifetime", retry.lifetime, Duration::seconds(1),
+                 Duration::seconds(crypto::RetryOffload::kLongestLife));
+  table.tables("accepted", [&](TableReader& accepted) {
+    crypto::RetryOffloadKey key;
+    accepted.number("key_sequence", key.sequence, 0, 127);
+    accepted.require("key", "32 hexadecimal digits");
+    accepted.require("iv", "24 hexadecimal digits");
+    read_hex(accepted, "key", key.key);
+    read_hex(accepted, "iv", key.iv);
+    retry.accepted.push_back(key);
+  });
   configuration.retry = retry;
 }
 

@@ -15,6 +15,7 @@
 #include "base/address.h"
 #include "base/instant.h"
 #include "base/siphash.h"
+#include "crypto-offload/retry_offload.h"
 #include "flowsteer/maglev.h"
 #include "flowsteer/mcphint.h"
 #include "flowsteer/quic_lb.h"
@@ -113,7 +114,13 @@ struct RetryConfig {
   std::array<uint8_t, 16> key{};
   std::array<uint8_t, 12> iv{};
   Duration lifetime = Duration::seconds(10);
+  crypto::RetryOffloadKeys accepted;  // others, whose tokens are good as well
 
+  crypto::RetryOffloadKeys keys() const {
+    crypto::RetryOffloadKeys all{{key_sequence, key, iv}};
+    all.insert(all.end(), accepted.begin(), accepted.end());
+    return all;
+  }
   bool operator==(const RetryConfig&) const = default;
 };
 

@@ -1,7 +1,7 @@
 // The first stage: what a frame is, and where its headers are.
 #pragma once
 
-#include "apps/lb/burst.h"
+#include "apps/lb/id_stage.h"
 
 namespace viaduct::lb {
 
@@ -16,8 +16,7 @@ struct FrameFacts {
   uint16_t nat_ports_of_worker = 0;
 };
 
-// Fills in everything up to Burst::payload for the packets of the burst, and lists those that are datagrams for a
-// service.
-void parse_frames(Burst& burst, const RoutingSnapshot& snapshot, const FrameFacts& facts, SlotList& datagrams);
+// Finds out what the packets of the burst are, and gives those that are datagrams for a service to `ids`.
+void parse_frames(Burst& burst, const RoutingSnapshot& snapshot, const FrameFacts& facts, IdStage& ids);
 
 }  // namespace viaduct::lb

@@ -20,6 +20,8 @@ constexpr size_t kRetryIdSize = 12;
 constexpr uint8_t kAnswerHopLimit = 64;
 constexpr size_t kMostRetry = 512;
 
+uint64_t seconds_of(Duration duration) { return static_cast<uint64_t>(duration.ns() / 1'000'000'000); }
+
 }  // namespace
 
 std::optional<InitialView> read_initial(Bytes datagram) {
@@ -30,9 +32,12 @@ std::optional<InitialView> read_initial(Bytes datagram) {
 }
 
 RetryGate::RetryGate(const RetryConfig& config, Random random)
-    : offload_({config.key_sequence, config.key, config.iv}),
-      lifetime_(static_cast<uint64_t>(config.lifetime.ns() / 1'000'000'000)),
-      random_(random) {}
+    : offload_(config.keys()), lifetime_(seconds_of(config.lifetime)), random_(random) {}
+
+void RetryGate::change(const RetryConfig& config, uint64_t seconds) {
+  offload_.change(config.keys(), seconds + lifetime_);
+  lifetime_ = seconds_of(config.lifetime);
+}
 
 crypto::RetryOffloadState RetryGate::check(const InitialView& initial, const SocketAddress& client,
                                            uint64_t seconds) const {

@@ -29,6 +29,8 @@ class RetryGate {
  public:
   RetryGate(const RetryConfig& config, Random random);
 
+  // Other keys and another life from now on. seconds: as below. Tokens of the keys before are taken for their life.
+  void change(const RetryConfig& config, uint64_t seconds);
   // Whether the packet brings a token of ours back. seconds: POSIX time.
   crypto::RetryOffloadState check(const InitialView& initial, const SocketAddress& client, uint64_t seconds) const;
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "apps/lb/id_stage.h"
 #include "apps/lb/udp_checksum.h"
 #include "apps/lb/verdicts.h"
 #include "apps/settings/hex.h"
@@ -35,8 +34,8 @@ void Router::take_snapshot(const RoutingSnapshot& snapshot) {
   remember_routable_ = snapshot.configuration().flow_state.remember_routable;
   next_hops_.reset(snapshot.next_hops());
   if (snapshot.configuration().retry == retry_config_) return;
-  // Another key, or none: what was counted was of the one before.
   retry_config_ = snapshot.configuration().retry;
+  if (retry_ && retry_config_) return retry_->change(*retry_config_, posix_seconds_);
   retry_.reset();
   if (!retry_config_) return;
   std::array<uint8_t, Random::kSeedSize> seed;
@@ -55,21 +54,30 @@ void Router::route(const RoutingSnapshot& snapshot, std::span<Packet*> frames, I
 }
 
 void Router::run_stages(const RoutingSnapshot& snapshot, Instant now) {
-  std::ranges::fill(sends_, false);
-  parse_frames(burst_, snapshot, facts_, datagrams_);
-  if (facts_.completes_checksums) {
-    for (const uint8_t i : datagrams_) complete_partial_checksum(inner_of(i), burst_.ip_header[i]);
+  IdStage ids(burst_, routed_, unroutable_, backend_counters_);
+  parse_frames(burst_, snapshot, facts_, ids);
+  if (ids.has_encrypted()) {
+    enter_stage(meter_, Stage::kOpen);
+    ids.decrypt();
   }
-  unroutable_.clear();
-  enter_stage(meter_, Stage::kOpen);
-  route_by_id(burst_, datagrams_, snapshot, unroutable_);
-  enter_stage(meter_, Stage::kFrames);
-  if (!unroutable_.empty()) route_unroutable(snapshot, now);
+  const unsigned datagrams = routed_.size + unroutable_.size;
+  if (facts_.completes_checksums) {
+    for (const uint8_t i : routed_) complete_partial_checksum(inner_of(i), burst_.ip_header[i]);
+    for (const uint8_t i : unroutable_) complete_partial_checksum(inner_of(i), burst_.ip_header[i]);
+  }
+  if (remember_routable_) {
+    for (const uint8_t i : routed_) remember_routable(i, now);
+  }
+  if (!unroutable_.empty()) {
+    enter_stage(meter_, Stage::kFrames);
+    route_unroutable(snapshot, now);
+  }
   enter_stage(meter_, Stage::kBuild);
   if (briefs_of_ != next_hops_.version()) write_briefs(snapshot);
   if (snapshot.needs_hashes()) hash_routed(now);
   forward_datagrams(snapshot, now);
-  if (datagrams_.size < burst_.count) route_others(snapshot, now);
+  if (!is_dry_) count_ids(ids, now);
+  if (datagrams < burst_.count) route_others(snapshot, now);
 }
 
 // What connection IDs do not say, table by table: hashes first, so that a table's lines are on their way when they are
@@ -91,12 +99,12 @@ void Router::route_unroutable(const RoutingSnapshot& snapshot, Instant now) {
 }
 
 void Router::hash_addresses(unsigned i) {
-  burst_.hash[i] = flow_hash_.of_packet(burst_.ip[i], burst_.is_v6[i], udp_of(i));
+  burst_.hash[i] = flow_hash_.of_packet(burst_.ip[i], burst_.is_v6[i], burst_.udp(i));
 }
 
 void Router::hash_scid(unsigned i) {
   hash_addresses(i);
-  scid_hash_[i] = burst_.is_long[i] ? flow_hash_.of_scid(burst_.hash[i], burst_.scid[i].bytes()) : 0;
+  scid_hash_[i] = burst_.is_long[i] ? flow_hash_.of_scid(burst_.hash[i], burst_.long_scid[i].bytes()) : 0;
   flows_.prefetch(burst_.is_long[i] ? scid_hash_[i] : burst_.hash[i]);
 }
 
@@ -105,8 +113,8 @@ void Router::hash_dcid(const RoutingSnapshot& snapshot, unsigned i) {
   dcid_hash_[i] = 0;
   if (!burst_.is_long[i]) return;
   flows_.prefetch(burst_.hash[i]);
-  if (!by_dcid_ || burst_.dcid[i].size == 0) return;
-  dcid_hash_[i] = flow_hash_.of_dcid(snapshot.service(burst_.service[i]).key, burst_.dcid[i].bytes());
+  if (!by_dcid_ || burst_.long_dcid[i].size == 0) return;
+  dcid_hash_[i] = flow_hash_.of_dcid(snapshot.service(burst_.service[i]).key, burst_.long_dcid[i].bytes());
   flows_.prefetch(dcid_hash_[i]);
 }
 
@@ -128,18 +136,22 @@ bool Router::give_back(unsigned i) {
 bool Router::look_up(const RoutingSnapshot& snapshot, unsigned i, RoutingStep step, uint64_t hash, Instant now) {
   const uint16_t slot = is_dry_ ? flows_.peek(hash, now) : flows_.find(hash, now);
   if (!snapshot.is_usable(slot)) return false;
-  burst_.slot[i] = slot;
-  burst_.step[i] = step;
+  burst_.route(i, slot, step);
+  routed_.push(i);
   return true;
 }
 
 // The fallback that every balancer has to have: by the addresses alone (section 4.2 of the draft).
 void Router::route_as_new(const RoutingSnapshot& snapshot, unsigned i, Instant now) {
   const Pool& pool = snapshot.pool_of(snapshot.service(burst_.service[i]));
-  burst_.slot[i] = pool.maglev.at(burst_.hash[i]);
-  if (burst_.slot[i] == flowsteer::MaglevTable::kNobody) return end(i, kNoServer);
-  burst_.step[i] = RoutingStep::kHash;
-  if (!is_dry_ && is_admitted(snapshot, i, now)) remember(i, now);
+  const uint16_t slot = pool.maglev.at(burst_.hash[i]);
+  if (slot == flowsteer::MaglevTable::kNobody) return end(i, kNoServer);
+  burst_.route(i, slot, RoutingStep::kHash);
+  if (!is_dry_) {
+    if (!is_admitted(snapshot, i, now)) return;
+    remember(i, now);
+  }
+  routed_.push(i);
 }
 
 // Within the limits, or with a token that shows that the address is the client's.
@@ -151,7 +163,7 @@ bool Router::is_admitted(const RoutingSnapshot& snapshot, unsigned i, Instant no
   const bool asks_all = retry_config_ && retry_config_->always;
   if (!is_limited && !asks_all) return true;
 
-  const auto initial = retry_ ? read_initial(burst_.payload[i].bytes()) : std::nullopt;
+  const auto initial = retry_ ? read_initial(burst_.payload(i).bytes()) : std::nullopt;
   if (initial) {
     switch (retry_->check(*initial, client_of(i), posix_seconds_)) {
       case crypto::RetryOffloadState::kGood:
@@ -206,6 +218,11 @@ void Router::hand_elsewhere(unsigned i) {
 void Router::hand_out() {
   outgoing_.size = finished_.size = for_link_.size = for_others_.size = 0;
   for_owners_.clear();
+  if (!burst_.is_mixed && routed_.size == burst_.count) {
+    std::copy_n(burst_.packet, burst_.count, outgoing_.packets);
+    outgoing_.size = burst_.count;
+    return verdicts_.count(kRoutedById, burst_.count);
+  }
   // Nearly all of a burst have one verdict: one addition for each row of equal ones.
   Verdict verdict = Verdict::kNone;
   uint64_t row = 0;
@@ -220,7 +237,7 @@ void Router::hand_out() {
       row = 0;
     }
     ++row;
-    (sends_[i] ? outgoing_ : finished_).push(burst_.packet[i]);
+    (burst_.sends[i] ? outgoing_ : finished_).push(burst_.packet[i]);
   }
   if (row > 0) verdicts_.count(verdict, row);
 }
@@ -239,11 +256,11 @@ Decision Router::explain(const RoutingSnapshot& snapshot, Packet& frame, Instant
   decision.verdict = burst_.verdict[0];
   decision.step = burst_.step[0];
   if (burst_.service[0] != ServiceTable::kNone) decision.service = snapshot.services()[burst_.service[0]].name;
-  if (!datagrams_.empty()) {
+  if (!routed_.empty() || !unroutable_.empty()) {
     decision.is_long = burst_.is_long[0];
-    const Slice id = burst_.dcid[0];
+    const Slice id = burst_.dcid(0);
     decision.dcid = hex(id.bytes().first(std::min<size_t>(id.size, 20)));
-    if (decision.is_long) decision.scid = hex(burst_.scid[0].bytes());
+    if (decision.is_long) decision.scid = hex(burst_.long_scid[0].bytes());
     if (id.size > 0) decision.config_id = flowsteer::config_id(id.data[0]);
   }
   if (snapshot.is_usable(burst_.slot[0])) {

@@ -8,16 +8,19 @@
 #include <string>
 #include <vector>
 
+#include "apps/lb/backend_counters.h"
 #include "apps/lb/burst.h"
 #include "apps/lb/flow_hash.h"
 #include "apps/lb/flow_table.h"
 #include "apps/lb/frame_stage.h"
 #include "apps/lb/icmp_messages.h"
+#include "apps/lb/id_stage.h"
 #include "apps/lb/nat.h"
 #include "apps/lb/new_flow_limiter.h"
 #include "apps/lb/next_hops.h"
 #include "apps/lb/retry_gate.h"
 #include "apps/lb/routing_snapshot.h"
+#include "apps/lb/tunnel_headers.h"
 #include "base/instant.h"
 #include "base/random.h"
 #include "base/stage_meter.h"
@@ -26,17 +29,6 @@
 #include "pmd-glue/icmp.h"
 
 namespace viaduct::lb {
-
-// Packets that a backend got, by how it was found, and when one was last routed by a configuration: `show` and
-// `rotate` read these from any thread.
-struct alignas(64) BackendCounters {
-  Counter packets[std::size(kRoutingStepNames)];
-  Counter bytes;
-};
-struct IdCounters {
-  Counter packets;
-  Counter last_seen_ns;
-};
 
 // What the router did with one frame, for `explain`.
 struct Decision {
@@ -65,7 +57,7 @@ struct Asking {
 
 // Everything of one worker. Its stages, in order:
 //
-//   parse ─► connection IDs (a batch of ciphers) ─► tables ─► hash ─► limits ─► rewrite or encapsulate
+//   parse, IDs in the clear ─► IDs under a cipher, in a batch ─► tables ─► hash ─► limits ─► rewrite or encapsulate
 //
 // The capacities of its tables are those of the configuration that it is made with; a snapshot that comes later
 // changes everything but them.
@@ -116,7 +108,8 @@ class Router {
   // What route() would do. No state changes but the packet itself.
   Decision explain(const RoutingSnapshot& snapshot, Packet& frame, Instant now);
 
-  // Books where time goes: headers, IDs (open), tables (frames), rewriting (build). Outlives the router.
+  // Books where time goes: headers with IDs that stand in the clear (headers), IDs under a cipher (open), tables
+  // (frames), rewriting (build). Outlives the router.
   void set_meter(StageMeter* meter) { meter_ = meter; }
   // What time tokens count by: POSIX seconds. Told now and then by whoever has a clock.
   void set_posix_seconds(uint64_t seconds) { posix_seconds_ = seconds; }
@@ -133,12 +126,13 @@ class Router {
  private:
   // What most packets need to know of their backend, in one word: in its low 48 bits the address to send to, as it is
   // in memory.
-  using Brief = uint64_t;
+  using Brief = uint64_t;  // BackendCounters::brief
   static constexpr Brief kAddress = (Brief{1} << 48) - 1;
   static constexpr Brief kIsDirect = Brief{1} << 48;  // the packet changes in nothing but link-layer addresses
   static constexpr Brief kIsTunnel = Brief{1} << 49;
   static constexpr Brief kIsTranslated = Brief{1} << 50;
   static constexpr Brief kNeedsHash = Brief{1} << 51;
+  static constexpr Brief kIsReady = Brief{1} << 52;  // its tunnel's headers for a packet of IPv4 are
 
   struct List {
     Packet* packets[Burst::kMax];
@@ -181,31 +175,26 @@ class Router {
 
   void write_briefs(const RoutingSnapshot& snapshot);
   void hash_routed(Instant now);
-  void fetch_backend(const RoutingSnapshot& snapshot, unsigned i) const;
+  Brief brief_of(unsigned i) const { return backend_counters_.data()[burst_.slot[i]].brief; }
   void fetch_frame(const RoutingSnapshot& snapshot, unsigned i) const;
   void forward_datagrams(const RoutingSnapshot& snapshot, Instant now);
-  void forward_directly(unsigned i, Brief brief, const net::MacAddress& own);
-  void forward(const RoutingSnapshot& snapshot, unsigned i, Instant now);
-  void forward_translated(const RoutingSnapshot& snapshot, unsigned i, const net::MacAddress& to, Instant now);
+  // True where the packet goes to its backend.
+  bool forward(const RoutingSnapshot& snapshot, unsigned i, Instant now);
+  bool forward_translated(const RoutingSnapshot& snapshot, unsigned i, const net::MacAddress& to, Instant now);
   void forward_icmp(const RoutingSnapshot& snapshot, unsigned i, const QuotedPacket& quoted, Instant now);
   void answer_too_big(const RoutingSnapshot& snapshot, unsigned i, size_t overhead, Instant now);
-  void count_routed(unsigned i);
-  void count_ids(Instant now);
+  void count_ids(const IdStage& ids, Instant now);
 
   InnerPacket inner_of(unsigned i) const {
     return {burst_.ip[i], burst_.ip_length[i], burst_.is_v6[i], burst_.hash[i]};
   }
-  const uint8_t* udp_of(unsigned i) const { return burst_.ip[i] + burst_.ip_header[i]; }
   SocketAddress client_of(unsigned i) const;
   net::MacAddress sender_of(unsigned i) const;
   void send(unsigned i, Verdict verdict) {
     end(i, verdict);
-    sends_[i] = true;
+    burst_.sends[i] = true;
   }
-  void end(unsigned i, Verdict verdict) {
-    burst_.kind[i] = FrameKind::kEnded;
-    burst_.verdict[i] = verdict;
-  }
+  void end(unsigned i, Verdict verdict) { burst_.end(i, verdict); }
   void hand_out();
   void hand_elsewhere(unsigned i);
 
@@ -224,15 +213,15 @@ class Router {
   std::optional<RetryGate> retry_;
   uint64_t posix_seconds_ = 0;
   NextHops next_hops_;
-  std::vector<Brief> briefs_;        // by slot
+  std::vector<ReadyTunnel> ready_;   // by slot
+  bool is_all_direct_ = false;       // no backend needs more than its brief
   uint64_t briefs_of_ = UINT64_MAX;  // version of next_hops_
   uint64_t known_snapshot_ = 0;      // serial number
   StageMeter* meter_ = nullptr;
   bool is_dry_ = false;  // explain(): tables stay as they are
 
   Burst burst_;
-  bool sends_[Burst::kMax];  // whether the frame, as it is now, is to be sent
-  SlotList datagrams_, unroutable_, missed_;
+  SlotList routed_, unroutable_, missed_;  // datagrams: those that go to a backend, and others
   uint64_t scid_hash_[Burst::kMax], dcid_hash_[Burst::kMax];
   uint16_t session_[Burst::kMax];  // where it is to be translated: the one that it has to be, if any
   List outgoing_, finished_, for_link_, for_others_;
@@ -240,7 +229,6 @@ class Router {
   VerdictCounters verdicts_;
   std::vector<BackendCounters> backend_counters_;
   std::array<IdCounters, 8> id_counters_;
-  uint32_t routed_ids_[8] = {};  // of the burst so far, by configuration
 };
 
 }  // namespace viaduct::lb

@@ -1,22 +1,17 @@
 // The router's last stage: sending to a backend, and what is not a datagram for a service.
 #include <algorithm>
 #include <cstring>
-#include <utility>
 
 #include "apps/lb/router.h"
 #include "apps/lb/tunnel_headers.h"
 #include "apps/lb/udp_checksum.h"
 #include "apps/lb/verdicts.h"
-#include "flowsteer/quic_lb.h"
 #include "pmd-glue/wire.h"
 
 namespace viaduct::lb {
 namespace {
 
 constexpr ptrdiff_t kCacheLine = 64;
-
-constexpr Verdict kVerdictOfStep[] = {Verdict::kNone, kRoutedById,        kRoutedByScid,
-                                      kRoutedByDcid,  kRoutedByAddresses, kRoutedAsNew};
 
 // Bytes of IP that a datagram grows by when it is translated; options go away.
 size_t growth(const InnerPacket& inner, uint16_t ip_header, bool to_v6) {
@@ -35,7 +30,7 @@ size_t overhead_of(const Backend& backend, const InnerPacket& inner, uint16_t ip
 
 SocketAddress Router::client_of(unsigned i) const {
   const uint8_t* ip = burst_.ip[i];
-  return {burst_.is_v6[i] ? IpAddress::v6(ip + 8) : IpAddress::v4(ip + 12), net::load_u16(udp_of(i))};
+  return {burst_.is_v6[i] ? IpAddress::v6(ip + 8) : IpAddress::v4(ip + 12), net::load_u16(burst_.udp(i))};
 }
 
 net::MacAddress Router::sender_of(unsigned i) const {
@@ -47,17 +42,24 @@ net::MacAddress Router::sender_of(unsigned i) const {
 // After another snapshot, or a word from the link side.
 void Router::write_briefs(const RoutingSnapshot& snapshot) {
   briefs_of_ = next_hops_.version();
-  briefs_.assign(snapshot.backends().size(), 0);
-  for (size_t slot = 0; slot < briefs_.size(); ++slot) {
+  ready_.assign(snapshot.backends().size(), {});
+  is_all_direct_ = true;
+  for (size_t slot = 0; slot < ready_.size(); ++slot) {
     const Backend& backend = snapshot.backends()[slot];
+    Brief& brief = backend_counters_[slot].brief;
+    brief = 0;
     if (!backend.is_usable) continue;
-    Brief& brief = briefs_[slot];
     if (backend.needs_hash) brief |= kNeedsHash;
     if (is_tunnel(backend)) brief |= kIsTunnel;
     if (backend.forwarding == Forwarding::kNat) brief |= kIsTranslated;
-    if (backend.forwarding != Forwarding::kDirect || backend.mcphint) continue;
     const net::MacAddress* to = next_hops_.find(backend.next_hop);
     if (!to) continue;
+    if (can_be_ready(backend)) {
+      ready_[slot] = ReadyTunnel(backend, *to);
+      brief |= kIsReady;
+    }
+    is_all_direct_ &= backend.forwarding == Forwarding::kDirect;
+    if (backend.forwarding != Forwarding::kDirect || backend.mcphint) continue;
     std::memcpy(&brief, to->bytes.data(), to->bytes.size());
     brief |= kIsDirect;
   }
@@ -67,9 +69,8 @@ void Router::write_briefs(const RoutingSnapshot& snapshot) {
 // step by step for all, so that the tables' lines are on their way when they are read.
 void Router::hash_routed(Instant now) {
   SlotList translated;
-  for (const uint8_t i : datagrams_) {
-    if (burst_.kind[i] != FrameKind::kDatagram) continue;
-    const Brief brief = briefs_.data()[burst_.slot[i]];
+  for (const uint8_t i : routed_) {
+    const Brief brief = brief_of(i);
     if (!(brief & kNeedsHash)) continue;
     if (burst_.step[i] == RoutingStep::kId) hash_addresses(i);
     if (!(brief & kIsTranslated) || is_dry_) continue;
@@ -79,84 +80,68 @@ void Router::hash_routed(Instant now) {
   for (const uint8_t i : translated) session_[i] = nat_.expect(burst_.hash[i], burst_.slot[i], now);
 }
 
-// What forwarding reads and counts of a backend comes closer while others are worked on.
-void Router::fetch_backend(const RoutingSnapshot& snapshot, unsigned i) const {
-  const uint16_t slot = burst_.slot[i];
-  if (slot == kNoSlot) return;  // has ended
-  __builtin_prefetch(&backend_counters_.data()[slot], 1);
-  if (!(briefs_.data()[slot] & kIsDirect)) __builtin_prefetch(&snapshot.backend(slot));
-}
-
-// The same for what a tunnel copies, and where.
+// What forwarding reads of a backend, and where it writes, comes closer while others are worked on.
 void Router::fetch_frame(const RoutingSnapshot& snapshot, unsigned i) const {
+  const Brief brief = brief_of(i);
+  if (brief & kIsDirect) return;
   const uint16_t slot = burst_.slot[i];
-  if (slot == kNoSlot || !(briefs_.data()[slot] & kIsTunnel)) return;
-  __builtin_prefetch(snapshot.backend(slot).headers.end() - 1);
-  __builtin_prefetch(burst_.ip[i] - kCacheLine, 1);
+  if (brief & kIsReady) {
+    __builtin_prefetch(&ready_.data()[slot]);
+  } else {
+    __builtin_prefetch(&snapshot.backend(slot));
+    __builtin_prefetch(snapshot.backend(slot).headers.end() - 1);
+  }
+  if (brief & kIsTunnel) __builtin_prefetch(burst_.ip[i] - kCacheLine, 1);
 }
 
 void Router::forward_datagrams(const RoutingSnapshot& snapshot, Instant now) {
-  constexpr unsigned kFrameAhead = 3, kBackendAhead = 8;
-  for (unsigned n = 0; n < std::min(kBackendAhead, datagrams_.size); ++n) fetch_backend(snapshot, datagrams_.at[n]);
-  const uint16_t mtu = snapshot.link().mtu;
-  const net::MacAddress own = snapshot.link().mac;
-  for (unsigned n = 0; n < datagrams_.size; ++n) {
-    if (n + kBackendAhead < datagrams_.size) fetch_backend(snapshot, datagrams_.at[n + kBackendAhead]);
-    if (n + kFrameAhead < datagrams_.size) fetch_frame(snapshot, datagrams_.at[n + kFrameAhead]);
-    const unsigned i = datagrams_.at[n];
-    if (burst_.kind[i] != FrameKind::kDatagram) continue;
-    if (remember_routable_ && burst_.step[i] == RoutingStep::kId) [[unlikely]]
-      remember_routable(i, now);
-    const Brief brief = briefs_.data()[burst_.slot[i]];
-    if (brief & kIsDirect && burst_.ip_length[i] <= mtu)
-      forward_directly(i, brief, own);
-    else
-      forward(snapshot, i, now);
-    if (sends_[i] && !is_dry_) count_routed(i);
+  constexpr unsigned kAhead = 3;
+  const unsigned count = routed_.size, fetched = is_all_direct_ ? 0 : count;
+  const unsigned mtu = snapshot.link().mtu;
+  const DirectHeader header(snapshot.link());
+  const bool is_counted = !is_dry_;
+  for (unsigned n = 0; n < count; ++n) {
+    if (n + kAhead < fetched) fetch_frame(snapshot, routed_.at[n + kAhead]);
+    const unsigned i = routed_.at[n];
+    BackendCounters& backend = backend_counters_.data()[burst_.slot[i]];
+    const Brief brief = backend.brief;
+    const uint16_t length = burst_.ip_length[i];
+    if (brief & kIsDirect && length <= mtu) {
+      header.write(*burst_.packet[i], burst_.ip[i], length, brief & kAddress);
+    } else if (brief & kIsReady && !burst_.is_v6[i] && length + ReadyTunnel::kOverhead <= mtu) {
+      ready_.data()[burst_.slot[i]].write(*burst_.packet[i], burst_.ip[i], length);
+    } else if (!forward(snapshot, i, now)) {
+      continue;
+    }
+    if (!is_counted) continue;
+    backend.packets[static_cast<size_t>(burst_.step[i])].add(1);
+    backend.bytes.add(length);
   }
-  if (!is_dry_) count_ids(now);
-}
-
-// What forward() would do, without a look at the backend: two stores into the frame.
-void Router::forward_directly(unsigned i, Brief brief, const net::MacAddress& own) {
-  const size_t header = facts_.vlan == 0 ? net::kEthernetHeader : net::kEthernetHeader + net::kVlanTag;
-  uint16_t own_front;
-  uint32_t own_rest;
-  std::memcpy(&own_front, own.bytes.data(), sizeof own_front);
-  std::memcpy(&own_rest, own.bytes.data() + sizeof own_front, sizeof own_rest);
-  const uint64_t front = (brief & kAddress) | uint64_t{own_front} << 48;
-  uint8_t* frame = burst_.ip[i] - header;
-  std::memcpy(frame, &front, sizeof front);
-  std::memcpy(frame + sizeof front, &own_rest, sizeof own_rest);
-  Packet& packet = *burst_.packet[i];
-  packet.length = static_cast<uint16_t>(header + burst_.ip_length[i]);
-  packet.flags = 0;
-  send(i, kVerdictOfStep[static_cast<size_t>(burst_.step[i])]);
-}
-
-void Router::count_routed(unsigned i) {
-  BackendCounters& counters = backend_counters_.data()[burst_.slot[i]];
-  counters.packets[static_cast<size_t>(burst_.step[i])].add(1);
-  counters.bytes.add(burst_.ip_length[i]);
-  if (burst_.step[i] == RoutingStep::kId) ++routed_ids_[flowsteer::config_id(burst_.dcid[i].data[0])];
 }
 
 // Once a burst: hardly one has IDs of more than a configuration or two.
-void Router::count_ids(Instant now) {
-  for (size_t id = 0; id < std::size(routed_ids_); ++id) {
-    if (routed_ids_[id] == 0) continue;
-    id_counters_[id].packets.add(std::exchange(routed_ids_[id], 0));
-    id_counters_[id].last_seen_ns.set(static_cast<uint64_t>(now.ns()));
+void Router::count_ids(const IdStage& ids, Instant now) {
+  for (unsigned config = 0; config < id_counters_.size(); ++config) {
+    const unsigned count = ids.routed_by(config);
+    if (count == 0) continue;
+    id_counters_[config].packets.add(count);
+    id_counters_[config].last_seen_ns.set(static_cast<uint64_t>(now.ns()));
   }
 }
 
-void Router::forward(const RoutingSnapshot& snapshot, unsigned i, Instant now) {
+bool Router::forward(const RoutingSnapshot& snapshot, unsigned i, Instant now) {
   const Backend& backend = snapshot.backend(burst_.slot[i]);
   const net::MacAddress* to = next_hops_.find(backend.next_hop);
-  if (!to) return end(i, kNextHopUnknown);
+  if (!to) {
+    end(i, kNextHopUnknown);
+    return false;
+  }
   const InnerPacket inner = inner_of(i);
   const size_t overhead = overhead_of(backend, inner, burst_.ip_header[i]);
-  if (inner.length + overhead > snapshot.link().mtu) return answer_too_big(snapshot, i, overhead, now);
+  if (inner.length + overhead > snapshot.link().mtu) {
+    answer_too_big(snapshot, i, overhead, now);
+    return false;
+  }
   if (is_tunnel(backend)) {
     write_tunnel(*burst_.packet[i], inner, backend, *to);
   } else if (backend.forwarding == Forwarding::kDirect) {
@@ -164,12 +149,11 @@ void Router::forward(const RoutingSnapshot& snapshot, unsigned i, Instant now) {
   } else {
     return forward_translated(snapshot, i, *to, now);
   }
-  send(i, kVerdictOfStep[static_cast<size_t>(burst_.step[i])]);
+  return true;
 }
 
-void Router::forward_translated(const RoutingSnapshot& snapshot, unsigned i, const net::MacAddress& to, Instant now) {
-  const Verdict verdict = kVerdictOfStep[static_cast<size_t>(burst_.step[i])];
-  if (is_dry_) return send(i, verdict);
+bool Router::forward_translated(const RoutingSnapshot& snapshot, unsigned i, const net::MacAddress& to, Instant now) {
+  if (is_dry_) return true;
   const Backend& backend = snapshot.backend(burst_.slot[i]);
   const SocketAddress& service = snapshot.service(burst_.service[i]).address;
   const uint64_t hash = burst_.hash[i];
@@ -178,7 +162,10 @@ void Router::forward_translated(const RoutingSnapshot& snapshot, unsigned i, con
   if (session == NatTable::kNone) session = nat_.find(hash, burst_.slot[i], now);
   if (session == NatTable::kNone) {
     session = nat_.open(hash, burst_.slot[i], now);
-    if (session == NatTable::kNone) return end(i, kNatPortsUsedUp);
+    if (session == NatTable::kNone) {
+      end(i, kNatPortsUsedUp);
+      return false;
+    }
     nat_[session].client = client_of(i);
     nat_[session].service = service;
   }
@@ -189,7 +176,7 @@ void Router::forward_translated(const RoutingSnapshot& snapshot, unsigned i, con
       translate(packet, inner_of(i), burst_.ip_header[i], source, server_address(backend, service));
   write_link(packet, translated, to, snapshot.link());
   if (backend.mcphint) insert_hint(packet, translated, snapshot.configuration().mcphint);
-  send(i, verdict);
+  return true;
 }
 
 void Router::answer_too_big(const RoutingSnapshot& snapshot, unsigned i, size_t overhead, Instant now) {
@@ -211,7 +198,7 @@ void Router::route_others(const RoutingSnapshot& snapshot, Instant now) {
 
 // A server's answer on its way to the client.
 void Router::return_translated(const RoutingSnapshot& snapshot, unsigned i, Instant now) {
-  const NatSession* session = nat_.by_port(net::load_u16(udp_of(i) + 2), now);
+  const NatSession* session = nat_.by_port(net::load_u16(burst_.udp(i) + 2), now);
   if (!session || session->slot >= snapshot.backends().size()) return end(i, kNatStray);
   const Backend& backend = snapshot.backend(session->slot);
   if (client_of(i) != server_address(backend, session->service)) return end(i, kNatStray);

@@ -96,8 +96,11 @@ std::string RoutingSnapshot::add_pool(const PoolConfig& config, SlotDirectory& s
   for (size_t id = 0; id < quic_lb_.size(); ++id) {
     if (!quic_lb_[id]) continue;
     const flowsteer::QuicLbConfig& quic_lb = quic_lb_[id]->config();
-    pool.routes[id] = {quic_lb_[id].get(), static_cast<uint16_t>(quic_lb.routable_length()),
-                       quic_lb.key ? uint8_t{0} : quic_lb.server_id_length, flowsteer::ServerIdMap(ids[id])};
+    const uint8_t plain_length = quic_lb.key ? 0 : quic_lb.server_id_length;
+    const bool is_short = plain_length > 0 && plain_length <= flowsteer::ServerIdMap::kMostShort;
+    pool.routes[id] = {quic_lb_[id].get(), static_cast<uint16_t>(quic_lb.routable_length()), plain_length,
+                       is_short ? (uint64_t{1} << 8 * plain_length) - 1 : 0,
+                       flowsteer::ServerIdMap(quic_lb.server_id_length, ids[id])};
   }
   pools_.push_back(std::move(pool));
   return {};

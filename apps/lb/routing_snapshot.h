@@ -81,9 +81,12 @@ static_assert(sizeof(Backend) == 3 * 64);
 
 // Reads server ids of one QUIC-LB configuration for one pool.
 struct IdRoute {
+  static constexpr uint16_t kNever = 0xffff;  // more than any ID has
+
   const flowsteer::QuicLb* config = nullptr;  // null: the configuration is not in use
-  uint16_t length = 0;                        // bytes that an ID must have at least
+  uint16_t length = kNever;                   // bytes that an ID must have at least
   uint8_t plain_length = 0;                   // of a server id that stands in the clear; 0: it is encrypted
+  uint64_t short_mask = 0;                    // of one of at most ServerIdMap::kMostShort bytes; 0: it is another
   flowsteer::ServerIdMap servers;
 };
 

@@ -129,6 +129,22 @@ void make_headers(Backend& backend, const LinkFacts& link, const Configuration& 
   std::ranges::rotate(backend.headers, backend.headers.begin() + backend.headers_length);
 }
 
+ReadyTunnel::ReadyTunnel(const Backend& backend, const net::MacAddress& to) {
+  const uint8_t* frame = backend.headers.data() + backend.headers.size() - backend.headers_length;
+  const uint8_t* outer = frame + net::kEthernetHeader;
+  std::memcpy(link_.data(), frame, link_.size());
+  std::memcpy(link_.data(), to.bytes.data(), to.bytes.size());
+  std::memcpy(&front_, outer, sizeof front_);
+  std::memcpy(&middle_, outer + 8, sizeof middle_);
+  std::memcpy(&addresses_, outer + 12, sizeof addresses_);
+  middle_ |= uint32_t{kProtocolIpv4} << 8;
+  std::array<uint8_t, net::kIpv4Header> header;
+  std::memcpy(header.data(), outer, header.size());
+  std::memcpy(header.data() + 8, &middle_, sizeof middle_);
+  // In the machine's order, like the words that are added to it.
+  sum_ = static_cast<uint16_t>(~net::checksum_finish(net::checksum_add(0, header)));
+}
+
 void insert_hint(Packet& packet, const InnerPacket& inner, const flowsteer::McphintConfig& mcphint) {
   if (!inner.is_v6 && (inner.ip[0] & 15) == 15) return;  // no room for another option
   const size_t fixed = inner.is_v6 ? net::kIpv6Header : net::kIpv4Header;

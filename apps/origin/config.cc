@@ -184,14 +184,19 @@ void read_quic_lb(TableReader& table, Config& config) {
 }
 
 // The keys are those of viaduct-lb's [retry].
-void read_retry_offload(TableReader& table, Config& config) {
+void read_retry_key(TableReader& table, Config& config) {
   crypto::RetryOffloadKey key;
   table.number("key_sequence", key.sequence, 0, 127);
   table.require("key", "32 hexadecimal digits, the same as the balancer's");
   read_hex(table, "key", key.key, key.key.size());
   table.require("iv", "24 hexadecimal digits, the same as the balancer's");
   read_hex(table, "iv", key.iv, key.iv.size());
-  config.retry_key = key;
+  config.retry_keys.push_back(key);
+}
+
+void read_retry_offload(TableReader& table, Config& config) {
+  read_retry_key(table, config);
+  table.tables("accepted", [&](TableReader& accepted) { read_retry_key(accepted, config); });
 }
 
 void read_all(TableReader& top, Config& config) {

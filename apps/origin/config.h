@@ -51,7 +51,7 @@ struct Config {
   // Rings that the caches hold: endpoint and application empty them several times a round.
   quic::EndpointConfig transport{.event_slots = 1024, .command_slots = 1024};
   std::optional<flowsteer::ServerIdentity> quic_lb;  // what a balancer reads in our connection IDs
-  std::optional<crypto::RetryOffloadKey> retry_key;  // what it makes Retry tokens with, on our behalf
+  crypto::RetryOffloadKeys retry_keys;  // what it makes Retry tokens with, on our behalf; none: it makes none
   QlogConfig qlog;
 
   LogLevel log_level = LogLevel::kInfo;

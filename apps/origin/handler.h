@@ -13,7 +13,7 @@
 #include "apps/origin/content_client.h"
 #include "apps/origin/site.h"
 #include "apps/origin/tls.h"
-#include "apps/origin/wall_clock.h"
+#include "apps/settings/wall_clock.h"
 #include "base/packet_handler.h"
 #include "base/random.h"
 #include "base/slab.h"
@@ -35,7 +35,8 @@ struct SharedState {
   std::array<uint8_t, 32> stateless_reset_key{};
   std::array<uint8_t, 32> token_secret{};
   std::unique_ptr<SharedTls> tls;
-  WallClock wall;
+  settings::WallClock wall;
+  std::optional<crypto::RetryOffloadKeyring> retry_keys;
   std::optional<quic::RetrySharing> retry_sharing;
   // What the control thread wants; workers look once per round, and it wakes them after a change.
   enum class Phase : uint8_t { kServe, kDrain, kClose };

@@ -68,7 +68,8 @@ std::string Program::make_workers() {
   random.fill({reinterpret_cast<uint8_t*>(&shared_.shard_secret), sizeof shared_.shard_secret});
   random.fill(shared_.stateless_reset_key);
   random.fill(shared_.token_secret);
-  if (config_.retry_key) shared_.retry_sharing = {*config_.retry_key, &shared_.wall.offset()};
+  if (!config_.retry_keys.empty())
+    shared_.retry_sharing = {&shared_.retry_keys.emplace(config_.retry_keys), &shared_.wall.offset()};
   loader_ = std::make_unique<ContentLoader>(config_.content, config_.workers);
   if (std::string problem = loader_->open_root(); !problem.empty()) return "content.root: " + problem;
   for (unsigned i = 0; i < config_.workers; ++i) {
@@ -145,37 +146,48 @@ void Program::run() {
 
 void Program::reload() {
   std::string error;
-  if (shared_.tls->reload_certificates(error)) return log_info("origin", "read the certificates again");
-  log_warning("origin", "the certificates stay as they were: " + error);
-}
-
-// True where a signal came that ends the program.
-bool Program::wait_for_signal(Duration longest) {
-  const int signal = settings::next_signal(longest);
-  if (signal == SIGHUP) {
-    reload();
-    change_identity();
-  }
-  return signal == SIGTERM || signal == SIGINT;
-}
-
-// IDs have one length for the life of the process, because a short header does not say it.
-void Program::change_identity() {
+  if (shared_.tls->reload_certificates(error))
+    log_info("origin", "read the certificates again");
+  else
+    log_warning("origin", "the certificates stay as they were: " + error);
   const auto config = load_config(config_.file);
   if (!config) {
     for (const std::string& line : config.error()) log_error("origin", line);
     return;
   }
-  if (!config->quic_lb && !config_.quic_lb) return;
-  if (!config->quic_lb || !config_.quic_lb || id_length(config->quic_lb) != id_length(config_.quic_lb))
+  change_identity(*config);
+  change_retry_keys(*config);
+}
+
+// True where a signal came that ends the program.
+bool Program::wait_for_signal(Duration longest) {
+  const int signal = settings::next_signal(longest);
+  if (signal == SIGHUP) reload();
+  return signal == SIGTERM || signal == SIGINT;
+}
+
+// IDs have one length for the life of the process, because a short header does not say it.
+void Program::change_identity(const Config& config) {
+  if (!config.quic_lb && !config_.quic_lb) return;
+  if (!config.quic_lb || !config_.quic_lb || id_length(config.quic_lb) != id_length(config_.quic_lb))
     return log_error("origin", "quic_lb: a running origin can change to IDs of the same length only");
   {
     const std::lock_guard lock(shared_.identity_mutex);
-    shared_.identity = config->quic_lb;
+    shared_.identity = config.quic_lb;
   }
   shared_.identity_changes.fetch_add(1, std::memory_order_release);
   for (unsigned i = 0; i < workers_.size(); ++i) hand_off_->nudge(i);
-  log_info("origin", std::format("new connection IDs are of configuration {}", config->quic_lb->config.id));
+  log_info("origin", std::format("new connection IDs are of configuration {}", config.quic_lb->config.id));
+}
+
+// Workers follow with the next token that they meet.
+void Program::change_retry_keys(const Config& config) {
+  if (config.retry_keys.empty() && !shared_.retry_keys) return;
+  if (config.retry_keys.empty() || !shared_.retry_keys)
+    return log_error("origin", "retry_offload: a running origin can change its keys only");
+  if (config.retry_keys == shared_.retry_keys->keys()) return;
+  shared_.retry_keys->change(config.retry_keys);
+  log_info("origin", "took other keys of Retry tokens");
 }
 
 template <class Done>

@@ -89,7 +89,8 @@ class Program {
   void stop();
   void tend();
   void reload();
-  void change_identity();
+  void change_identity(const Config& config);
+  void change_retry_keys(const Config& config);
   void tend_capture();
   std::string start_qlog();
   void log_figures();

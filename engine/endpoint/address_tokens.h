@@ -40,7 +40,7 @@ struct TokenFinding {
 // A balancer in front sends Retry for us: tokens are made and checked as it does (draft-ietf-quic-retry-offload, shared
 // state), ours as well, because it looks at them.
 struct RetrySharing {
-  crypto::RetryOffloadKey key;
+  const crypto::RetryOffloadKeyring* keys = nullptr;  // outlives who reads it
   // Added to `now`, in nanoseconds, for POSIX time; another thread may adjust it. Outlives who reads it.
   const std::atomic<int64_t>* posix_offset = nullptr;
 };
@@ -60,11 +60,13 @@ class AddressTokens {
   // sharing: null where nobody sends Retry for us.
   AddressTokens(Bytes secret, const Lifetimes& lifetimes, Duration clock, const RetrySharing* sharing = nullptr)
       : sealer_(secret, std::max(lifetimes.retry, lifetimes.new_token)), lifetimes_(lifetimes), clock_(clock) {
-    if (sharing) shared_.emplace(sharing->key, sharing->posix_offset);
+    if (sharing) shared_.emplace(*sharing);
   }
 
   // False once a key that is shared has sealed as many as it may.
-  bool can_make_retry() const { return !shared_ || shared_->tokens.sealed() < crypto::RetryOffload::kMaxTokens; }
+  bool can_make_retry() const {
+    return !shared_ || shared_->has_other_keys() || shared_->tokens.sealed() < crypto::RetryOffload::kMaxTokens;
+  }
   // A Retry token for a client at `client` whose first Initial went to original_dcid, and whose next goes to
   // retry_scid. While can_make_retry().
   Bytes make_retry(const SocketAddress& client, uint32_t version, Bytes original_dcid, Bytes retry_scid, Instant now,
@@ -78,14 +80,18 @@ class AddressTokens {
 
  private:
   struct Shared {
-    Shared(const crypto::RetryOffloadKey& key, const std::atomic<int64_t>* offset)
-        : tokens(key), posix_offset(offset) {}
+    explicit Shared(const RetrySharing& from)
+        : sharing(from), changes(from.keys->changes()), tokens(from.keys->keys()) {}
     uint64_t posix_seconds(Instant now) const;
+    bool has_other_keys() const { return sharing.keys->changes() != changes; }
+    // Takes other keys where there are some.
+    void follow(Instant now);
 
+    RetrySharing sharing;
+    unsigned changes;
     crypto::RetryOffload tokens;
-    const std::atomic<int64_t>* posix_offset;
   };
-  TokenFinding check_shared(Bytes token, const SocketAddress& client, Bytes dcid, Instant now) const;
+  TokenFinding check_shared(Bytes token, const SocketAddress& client, Bytes dcid, Instant now);
 
   std::optional<Shared> shared_;
   crypto::TokenSealer sealer_;

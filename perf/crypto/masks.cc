@@ -15,7 +15,6 @@ namespace viaduct::perf {
 namespace {
 
 using crypto::Aead;
-using crypto::Block;
 using crypto::BlockCipher;
 
 // As many instructions as `blocks` blocks of `rounds` rounds take, eight chains in registers: the cipher without
@@ -67,30 +66,25 @@ class IdBurst {
     }
     for (size_t i = 0; i < kBurst; ++i) {
       for (uint8_t& byte : ids_[i]) byte = static_cast<uint8_t>(random());
-      jobs_[i] = {configs_[i % configurations].get(), ids_[i].data(), {}};
+      jobs_.add(configs_[i % configurations].get(), ids_[i].data() + 1);
     }
   }
   void decode() {
-    flowsteer::decode_server_ids(jobs_);
-    asm volatile("" ::"r"(jobs_.data()) : "memory");
+    flowsteer::decode_server_ids(jobs_, decoded_.data());
+    asm volatile("" ::"r"(decoded_.data()) : "memory");
   }
   // The blocks' part of it by OpenSSL's call for a block, one after the other.
   void decode_portably(const BlockCipher& cipher) {
-    std::array<const uint8_t*, kBurst> blocks;
-    for (size_t i = 0; i < kBurst; ++i) blocks[i] = ids_[i].data() + 1;
     const flowsteer::QuicLbConfig& config = configs_[0]->config();
-    if (config.is_single_pass())
-      cipher.decrypt(blocks, plain_.data());
-    else
-      cipher.unmix(blocks, config.block_length(), false, halves_.data());
+    cipher.decrypt_fronts({jobs_.blocks, jobs_.size}, config.block_length(), config.server_id_length,
+                          decoded_[0].bytes.data());
   }
 
  private:
   std::vector<std::unique_ptr<flowsteer::QuicLb>> configs_;
   std::array<std::array<uint8_t, flowsteer::kReadableId>, kBurst> ids_;
-  std::array<flowsteer::ServerIdJob, kBurst> jobs_;
-  std::array<Block, kBurst> plain_;
-  std::array<BlockCipher::Halves, kBurst> halves_;
+  flowsteer::ServerIdJobs jobs_;
+  std::array<flowsteer::ServerIdBlock, kBurst> decoded_;
 };
 
 struct IdKind {

@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <span>
+#include <string>
 
+#include "crypto-offload/aes_ni.h"
 #include "tests/crypto-offload/hex.h"
+#include "tests/crypto-offload/vaes_interpreter.h"
 
 namespace viaduct::crypto {
 namespace {
@@ -58,29 +62,50 @@ TEST(CidCipherBursts, KeepBlocksInOrder) {
   }
 }
 
-// The same for the passes over halves, of every size and whatever follows the blocks.
-TEST(CidCipherBursts, TakePassesBackAlike) {
+// Fronts by each kind of code: those of blocks of every size, as much of them as there can be of a server id, in bursts
+// of every size, whatever follows the blocks.
+class CidFronts : public testing::TestWithParam<BlockCipher::Code> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == BlockCipher::Code::kVaes && !run_vaes_here()) GTEST_SKIP() << "this CPU has no AVX-512";
+    if (GetParam() == BlockCipher::Code::kAesNi && !aes_ni::usable()) GTEST_SKIP() << "this CPU has no AES-NI";
+  }
+};
+
+TEST_P(CidFronts, AreThoseOfPortableCode) {
+  constexpr size_t kMost = 64;
   std::mt19937_64 random(2);
-  std::array<uint8_t, BlockCipher::kKeySize> key{7};
-  const BlockCipher best(key), portable(key, BlockCipher::Code::kPortable);
+  std::array<uint8_t, BlockCipher::kKeySize> key;
   for (size_t size = 5; size <= 19; ++size) {
-    for (size_t count = 1; count < 20; ++count) {
-      std::vector<std::array<uint8_t, BlockCipher::kHalvesRoom>> texts(count);
+    for (size_t length = 1; length <= 15 && length + 4 <= size; ++length) {
+      for (uint8_t& byte : key) byte = static_cast<uint8_t>(random());
+      const BlockCipher cipher(key, GetParam()), portable(key, BlockCipher::Code::kPortable);
+      std::vector<std::array<uint8_t, BlockCipher::kReadable>> texts(kMost);
       std::vector<const uint8_t*> places;
       for (auto& text : texts) {
         for (uint8_t& byte : text) byte = static_cast<uint8_t>(random());
         places.push_back(text.data());
       }
-      std::vector<BlockCipher::Halves> by_best(count), by_portable(count);
-      best.unmix(places, size, count % 2 == 0, by_best.data());
-      portable.unmix(places, size, count % 2 == 0, by_portable.data());
-      for (size_t i = 0; i < count; ++i) {
-        EXPECT_EQ(by_best[i].left, by_portable[i].left);
-        EXPECT_EQ(by_best[i].right, by_portable[i].right);
+      std::vector<Block> expected(kMost);
+      portable.decrypt_fronts(places, size, length, expected.front().data());
+      for (size_t count = 0; count <= kMost; ++count) {
+        std::vector<Block> out(kMost + 1);
+        cipher.decrypt_fronts(std::span(places).first(count), size, length, out.front().data());
+        ASSERT_TRUE(std::equal(out.begin(), out.begin() + static_cast<ptrdiff_t>(count), expected.begin()))
+            << length << " bytes of " << size << ", " << count << " blocks";
+        ASSERT_EQ(out[count], Block{}) << "nothing is written behind the last";
       }
     }
   }
 }
+
+std::string name_of(const testing::TestParamInfo<BlockCipher::Code>& code) {
+  constexpr const char* kNames[] = {"best", "portable", "aesni", "vaes"};
+  return kNames[static_cast<size_t>(code.param)];
+}
+INSTANTIATE_TEST_SUITE_P(Codes, CidFronts,
+                         testing::Values(BlockCipher::Code::kBest, BlockCipher::Code::kAesNi, BlockCipher::Code::kVaes),
+                         name_of);
 
 }  // namespace
 }  // namespace viaduct::crypto

@@ -304,6 +304,24 @@ class RetryForServers(FarmTest):
         self.assertGreaterEqual(self.lbs[0].tell("/viaduct/verdicts")["lb_retry_sent"] - sent, 8)
         self.assertEqual(self.lbs[0].tell("/viaduct/verdicts").get("lb_token_refused", 0), 0)
 
+    def test_keys_change_without_a_restart(self):
+        """First everybody accepts the new one, then all make tokens with it, then the former one goes."""
+        new = RETRY_KEY.replace("d2a1", "0123")
+        files = {self.lbs[0]: "retry", **{origin: "retry_offload" for origin in self.origins}}
+        before = self.accepted()
+        now = RETRY_KEY
+        for first, second in ((RETRY_KEY, new), (new, RETRY_KEY), (new, "")):
+            for process, table in files.items():
+                then = first + (f"[[{table}.accepted]]\n{second}" if second else "")
+                was = now if now == RETRY_KEY else now.replace("TABLE", table)
+                process.config.write_text(process.config.read_text().replace(was, then))
+                process.process.send_signal(signal.SIGHUP)
+                time.sleep(0.3)
+                self.assertEqual(self.curl.get("/")[0], 200)
+            now = first + (f"[[TABLE.accepted]]\n{second}" if second else "")
+        self.assertGreaterEqual(self.accepted() - before, 9)
+        self.assertEqual(self.lbs[0].tell("/viaduct/verdicts").get("lb_token_refused", 0), 0)
+
 
 class Control(FarmTest):
     def test_show_prints_tables(self):

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -10,7 +12,8 @@
 namespace viaduct::flowsteer {
 namespace {
 
-// All lengths that the draft allows, with and without a key: each decoded alone by QuicLb, and in bursts that mix them.
+// All lengths that the draft allows, with and without a key: each decoded alone by QuicLb, in bursts of one
+// configuration and in bursts that mix them.
 TEST(ServerIdDecoder, SaysWhatSingleDecodingSays) {
   Random random = Random::from_seed(3);
   std::vector<std::unique_ptr<QuicLb>> configs;
@@ -24,25 +27,31 @@ TEST(ServerIdDecoder, SaysWhatSingleDecodingSays) {
       }
     }
   }
-  for (int burst = 0; burst < 300; ++burst) {
-    const size_t count = 1 + random.below(kMaxServerIdJobs);
-    std::vector<std::vector<uint8_t>> ids(count);
-    std::vector<ServerIdJob> jobs(count);
-    for (size_t i = 0; i < count; ++i) {
-      const QuicLb& config = *configs[random.below(configs.size())];
-      // What follows the ID is read and does not matter.
-      ids[i].resize(kReadableId);
-      random.fill(ids[i]);
-      ids[i][0] = first_octet(config.config().id, 0);
-      jobs[i].config = &config;
-      jobs[i].id = ids[i].data();
+  const auto expect_alike = [&](size_t count, auto&& draw) {
+    // What follows the IDs is read and does not matter.
+    std::vector<std::array<uint8_t, kReadableId>> ids(count);
+    ServerIdJobs jobs;
+    for (auto& id : ids) {
+      random.fill(id);
+      const QuicLb& config = *configs[draw()];
+      id[0] = first_octet(config.config().id, 0);
+      jobs.add(&config, id.data() + 1);
     }
-    decode_server_ids(jobs);
+    std::vector<ServerIdBlock> decoded(count);
+    decode_server_ids(jobs, decoded.data());
     for (size_t i = 0; i < count; ++i) {
-      const auto alone = jobs[i].config->decode_server_id(ids[i]);
+      const auto alone = jobs.configs[i]->decode_server_id(ids[i]);
       ASSERT_TRUE(alone);
-      ASSERT_EQ(jobs[i].server_id, ServerIdBlock(alone->server_id()));
+      ASSERT_EQ(decoded[i], ServerIdBlock(alone->server_id()));
     }
+  };
+  for (size_t config = 0; config < configs.size(); ++config) {
+    for (const size_t count : {size_t{0}, size_t{1}, size_t{random.below(64)}, ServerIdJobs::kMost})
+      expect_alike(count, [&] { return config; });
+  }
+  for (int burst = 0; burst < 300; ++burst) {
+    const size_t count = random.below(ServerIdJobs::kMost + 1), several = 1 + random.below(configs.size());
+    expect_alike(count, [&] { return random.below(several); });
   }
 }
 
@@ -56,29 +65,45 @@ TEST(ServerIdMap, FindsCountedIdsInAFewSteps) {
         id[at] = static_cast<uint8_t>(i);
         ids.emplace_back(ServerIdBlock(id), i);
       }
-      EXPECT_LE(ServerIdMap(ids).longest_search(), 20u) << "byte " << at << " of " << length;
+      EXPECT_LE(ServerIdMap(length, ids).longest_search(), 20u) << "byte " << at << " of " << length;
     }
   }
 }
 
+// Of every length: also ids that differ from one of them in their last byte alone.
 TEST(ServerIdMap, FindsWhatIsInItAndNothingElse) {
   Random random = Random::from_seed(4);
-  for (const size_t count : {0, 1, 3, 1000}) {
-    std::vector<std::pair<ServerIdBlock, uint16_t>> ids;
-    for (size_t i = 0; i < count; ++i) {
-      uint8_t id[15];
-      random.fill(id);
-      ids.emplace_back(ServerIdBlock(id), static_cast<uint16_t>(i));
-    }
-    const ServerIdMap map(ids);
-    for (const auto& [id, value] : ids) EXPECT_EQ(map.find(id), value);
-    for (int i = 0; i < 1000; ++i) {
-      uint8_t id[15];
-      random.fill(id);
-      EXPECT_EQ(map.find(ServerIdBlock(id)), ServerIdMap::kNone);
+  for (size_t length = 3; length <= 15; ++length) {
+    for (const size_t count : {0, 1, 3, 1000}) {
+      std::map<std::vector<uint8_t>, uint16_t> values;
+      while (values.size() < count) {
+        std::vector<uint8_t> id(length);
+        random.fill(id);
+        values.emplace(id, static_cast<uint16_t>(values.size()));
+      }
+      std::vector<std::pair<ServerIdBlock, uint16_t>> ids;
+      for (const auto& [id, value] : values) ids.emplace_back(ServerIdBlock(id), value);
+      const ServerIdMap map(length, ids);
+      const auto expect = [&](const std::vector<uint8_t>& id) {
+        const auto found = values.find(id);
+        EXPECT_EQ(map.find(ServerIdBlock(id)), found == values.end() ? ServerIdMap::kNone : found->second);
+      };
+      for (const auto& [id, value] : values) {
+        expect(id);
+        std::vector<uint8_t> other = id;
+        other.back() ^= 1;
+        expect(other);
+      }
+      for (int i = 0; i < 1000; ++i) {
+        std::vector<uint8_t> id(length);
+        random.fill(id);
+        expect(id);
+      }
+      expect(std::vector<uint8_t>(length, 0xff));
+      expect(std::vector<uint8_t>(length, 0));
     }
   }
-  EXPECT_EQ(ServerIdMap().find(ServerIdBlock()), ServerIdMap::kNone);
+  EXPECT_EQ(ServerIdMap().find(ServerIdBlock(Bytes{})), ServerIdMap::kNone);
 }
 
 }  // namespace

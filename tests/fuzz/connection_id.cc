@@ -53,8 +53,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   std::array<uint8_t, viaduct::flowsteer::kReadableId> readable;
   std::copy(id.begin(), id.end(), readable.begin());
-  viaduct::flowsteer::ServerIdJob job{.config = &quic_lb, .id = readable.data(), .server_id = {}};
-  viaduct::flowsteer::decode_server_ids({&job, 1});
-  require(job.server_id == viaduct::flowsteer::ServerIdBlock(server->server_id()), "one by one or many at once");
+  viaduct::flowsteer::ServerIdJobs jobs;
+  jobs.add(&quic_lb, readable.data() + 1);
+  viaduct::flowsteer::ServerIdBlock decoded;
+  viaduct::flowsteer::decode_server_ids(jobs, &decoded);
+  require(decoded == viaduct::flowsteer::ServerIdBlock(server->server_id()), "one by one or many at once");
   return 0;
 }

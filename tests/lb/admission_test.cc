@@ -140,9 +140,56 @@ TEST_P(Retry, LetsAClientInThatBringsItsTokenBack) {
   crypto::RetryOffloadKey key{.sequence = 5};
   key.key.fill(0x11);
   key.iv.fill(0x22);
-  const auto opened = crypto::RetryOffload(key).open(token_, {test::ip(test::kClient4), 5000}, id_, kSeconds);
+  const auto opened = crypto::RetryOffload({key}).open(token_, {test::ip(test::kClient4), 5000}, id_, kSeconds);
   EXPECT_EQ(opened.state, crypto::RetryOffloadState::kGood);
   EXPECT_TRUE(equal(opened.original(), client_id(1)));
+}
+
+// A reload with another key: whoever is under way with a token of the former one gets in.
+TEST_P(Retry, TakesTokensOfAFormerKey) {
+  get_token();
+  const Frame former_token = token_, former_id = id_;
+  Configuration other = with_retry(configuration_of(3), true);
+  other.retry->key.fill(0x33);
+  balancer_.load(other);
+  get_token();
+  EXPECT_NE(token_, former_token);
+  EXPECT_EQ(balancer_.send4(initial(former_id, former_token, GetParam()), 5000).verdict, kRoutedAsNew);
+  // Those of today are of the new key alone.
+  Balancer elsewhere(other);
+  elsewhere.router().set_posix_seconds(kSeconds);
+  EXPECT_EQ(elsewhere.send4(initial(former_id, former_token, GetParam()), 5000).verdict, kTokenRefused);
+  EXPECT_EQ(elsewhere.send4(initial(id_, token_, GetParam()), 5000).verdict, kRoutedAsNew);
+}
+
+// The life of its tokens, and no longer: here one that the former key's owner made to be good for long.
+TEST_P(Retry, ForgetsAFormerKey) {
+  const SocketAddress client{test::ip(test::kClient4), 5000};
+  crypto::RetryOffload former({balancer_.snapshot().configuration().retry->keys()});
+  Random random = Random::from_seed(9);
+  Frame token(crypto::RetryOffload::kMaxToken);
+  token.resize(former.seal(client, client_id(1), client_id(2), kSeconds + 3600, random, token));
+  Configuration other = with_retry(configuration_of(3), true);
+  other.retry->key.fill(0x33);
+  balancer_.load(other);
+  get_token();
+  balancer_.router().set_posix_seconds(kSeconds + 13);
+  EXPECT_EQ(balancer_.send4(initial(client_id(2), token, GetParam()), 5000).verdict, kTokenRefused);
+}
+
+// Balancers of one pool that change their keys one after the other.
+TEST_P(Retry, TakesTokensOfTheKeysThatItAccepts) {
+  get_token();
+  Configuration next = with_retry(configuration_of(3), true);
+  next.retry->key.fill(0x33);
+  Balancer strict(next);
+  next.retry->accepted = {{.sequence = 5,
+                           .key = balancer_.snapshot().configuration().retry->key,
+                           .iv = balancer_.snapshot().configuration().retry->iv}};
+  Balancer accepting(next);
+  for (Balancer* balancer : {&strict, &accepting}) balancer->router().set_posix_seconds(kSeconds);
+  EXPECT_EQ(strict.send4(initial(id_, token_, GetParam()), 5000).verdict, kTokenRefused);
+  EXPECT_EQ(accepting.send4(initial(id_, token_, GetParam()), 5000).verdict, kRoutedAsNew);
 }
 
 TEST_P(Retry, RefusesATokenThatIsNotThisClients) {
@@ -194,8 +241,8 @@ class RetryInALoop : public test::InALoop<test::SilentLink> {
     const Frame retry_id = client_id(static_cast<uint8_t>(port));
     Frame token(crypto::RetryOffload::kMaxToken);
     const auto expiry = static_cast<uint64_t>(wall_.unix_seconds(now_)) + 10;
-    token.resize(crypto::RetryOffload(key).seal({test::ip(test::kClient4), port}, client_id(1), retry_id, expiry,
-                                                random_, token));
+    token.resize(crypto::RetryOffload({key}).seal({test::ip(test::kClient4), port}, client_id(1), retry_id, expiry,
+                                                  random_, token));
     return FrameBuilder()
         .eth(test::kOurMac, test::kRouterMac)
         .ipv4(test::kClient4, test::kVip4)

@@ -7,6 +7,7 @@
 #include "apps/lb/routing_snapshot.h"
 #include "apps/lb/slow_start.h"
 #include "tests/lb/fixture.h"
+#include "tests/support/instants.h"
 
 namespace viaduct::lb {
 namespace {
@@ -58,6 +59,11 @@ new_flows_per_second = 1000
 [retry]
 key = "30313233343536373839303132333435"
 iv = "313233343536373839303132"
+
+[[retry.accepted]]
+key_sequence = 1
+key = "40313233343536373839303132333435"
+iv = "413233343536373839303132"
 )";
 
 std::string errors_of(const std::string& text) {
@@ -97,6 +103,10 @@ TEST(LbConfig, SaysWhatIsToBe) {
   EXPECT_TRUE(routing.quic_lb[0].key);
   EXPECT_EQ(routing.limits.per_second, 1000u);
   EXPECT_EQ(routing.retry->iv[0], 0x31);
+  ASSERT_EQ(routing.retry->keys().size(), 2u);
+  EXPECT_EQ(routing.retry->keys()[1].sequence, 1);
+  EXPECT_EQ(routing.retry->keys()[1].key[0], 0x40);
+  EXPECT_EQ(routing.retry->keys()[1].iv[0], 0x41);
 }
 
 TEST(LbConfig, SaysWhoIsAskedAndWhereTheControlSocketIs) {
@@ -263,26 +273,24 @@ TEST(LinkFacts, SendThroughTheGatewayWhatIsNotOnTheLink) {
   EXPECT_EQ(link.next_hop(test::ip("fd00::9")), test::ip("fd00::9")) << "no gateway to give it to";
 }
 
-Instant at(int64_t seconds) { return Instant::from_ns(seconds * 1'000'000'000); }
-
 TEST(SlowStart, RaisesTheWeightOfWhoComes) {
   Configuration configuration = test::configuration_of(2);
   configuration.pools[0].slow_start = Duration::seconds(10);
   configuration.pools[0].backends[1].state = BackendState::kDown;
   SlowStart slow_start;
-  slow_start.note(configuration, at(100));
+  slow_start.note(configuration, at_s(100));
   EXPECT_TRUE(slow_start.next_change().is_never()) << "who is there from the beginning has its weight";
   const auto weight = [&](int64_t second) {
-    return slow_start.weighted(configuration, at(second)).pools[0].backends[1].weight;
+    return slow_start.weighted(configuration, at_s(second)).pools[0].backends[1].weight;
   };
   configuration.pools[0].backends[1].state = BackendState::kActive;
-  slow_start.note(configuration, at(200));
-  EXPECT_EQ(slow_start.next_change(), at(201));
+  slow_start.note(configuration, at_s(200));
+  EXPECT_EQ(slow_start.next_change(), at_s(201));
   EXPECT_EQ(weight(200), 1u);
   EXPECT_EQ(weight(205), 50u);
   EXPECT_EQ(weight(210), 100u);
-  EXPECT_EQ(slow_start.weighted(configuration, at(200)).pools[0].backends[0].weight, 100u);
-  slow_start.note(configuration, at(211));
+  EXPECT_EQ(slow_start.weighted(configuration, at_s(200)).pools[0].backends[0].weight, 100u);
+  slow_start.note(configuration, at_s(211));
   EXPECT_TRUE(slow_start.next_change().is_never());
 }
 

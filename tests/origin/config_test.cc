@@ -207,12 +207,15 @@ TEST(Config, says_what_a_balancer_reads) {
 
 TEST(Config, says_what_a_balancer_makes_retry_tokens_with) {
   const std::string keys = "key = \"000102030405060708090a0b0c0d0e0f\"\niv = \"000102030405060708090a0b\"\n";
-  const auto config = parse_config(kGood + "[retry_offload]\nkey_sequence = 7\n" + keys, "origin.toml");
-  ASSERT_TRUE(config && config->retry_key);
-  EXPECT_EQ(config->retry_key->sequence, 7);
-  EXPECT_EQ(config->retry_key->key[15], 15);
-  EXPECT_EQ(config->retry_key->iv[11], 11);
-  EXPECT_FALSE(parse_config(kGood, "origin.toml")->retry_key);
+  const auto config = parse_config(
+      kGood + "[retry_offload]\nkey_sequence = 7\n" + keys + "[[retry_offload.accepted]]\nkey_sequence = 8\n" + keys,
+      "origin.toml");
+  ASSERT_TRUE(config && config->retry_keys.size() == 2);
+  EXPECT_EQ(config->retry_keys[0].sequence, 7);
+  EXPECT_EQ(config->retry_keys[0].key[15], 15);
+  EXPECT_EQ(config->retry_keys[0].iv[11], 11);
+  EXPECT_EQ(config->retry_keys[1].sequence, 8);
+  EXPECT_TRUE(parse_config(kGood, "origin.toml")->retry_keys.empty());
   EXPECT_NE(errors_of(kGood + "[retry_offload]\nkey_sequence = 128\n" + keys).find("retry_offload.key_sequence"),
             std::string::npos);
   const std::string incomplete = errors_of(kGood + "[retry_offload]\nkey = \"00\"\n");

@@ -100,9 +100,11 @@ TEST_F(Tokens, GarbageIsNoToken) {
 class SharedTokens : public Tokens {
  protected:
   static constexpr int64_t kPosix = 1'790'000'000;
-  SharedTokens() {
-    sharing.key.key.fill(0x11);
-    sharing.key.iv.fill(0x22);
+  static crypto::RetryOffloadKey key_of(uint8_t number) {
+    crypto::RetryOffloadKey key{.sequence = 5};
+    key.key.fill(number);
+    key.iv.fill(0x22);
+    return key;
   }
   std::vector<uint8_t> balancers_token(uint64_t expiry = kPosix + 10) {
     std::vector<uint8_t> token(crypto::RetryOffload::kMaxToken);
@@ -110,8 +112,9 @@ class SharedTokens : public Tokens {
     return token;
   }
   std::atomic<int64_t> offset{kPosix * 1'000'000'000 - 1'000'000'000'000};
-  RetrySharing sharing{.key = {.sequence = 5}, .posix_offset = &offset};
-  crypto::RetryOffload balancer = [this] { return crypto::RetryOffload(sharing.key); }();
+  crypto::RetryOffloadKeyring keyring{{key_of(0x11)}};
+  RetrySharing sharing{.keys = &keyring, .posix_offset = &offset};
+  crypto::RetryOffload balancer{{key_of(0x11)}};
   AddressTokens tokens = [this] { return AddressTokens(kSecret, kLifetimes, Duration(), &sharing); }();
 };
 
@@ -133,6 +136,25 @@ TEST_F(SharedTokens, OfTheBalancerAreForOneAddressConnectionAndTime) {
   const auto token = balancers_token(kPosix + 3610);
   offset += 3600 * int64_t{1'000'000'000};
   EXPECT_EQ(state(token, kClient, retry_scid), State::kRetry);
+}
+
+// Balancer and server change their key one after the other, while clients are under way with tokens of the former one.
+TEST_F(SharedTokens, OutliveAChangeOfKeys) {
+  const auto former = balancers_token();
+  keyring.change({key_of(0x33)});
+  EXPECT_EQ(tokens.check(former, kClient, kVersion1, retry_scid, now).state, State::kRetry);
+  balancer.change({key_of(0x33)}, kPosix + 10);
+  EXPECT_EQ(tokens.check(balancers_token(), kClient, kVersion1, retry_scid, now).state, State::kRetry);
+  const Bytes retry = tokens.make_retry(kClient, kVersion1, original, retry_scid, now, random, room);
+  EXPECT_EQ(crypto::RetryOffload({key_of(0x33)}).open(retry, kClient, retry_scid, kPosix).state,
+            crypto::RetryOffloadState::kGood);
+  // What nobody made any more for as long as a token may live is good no more, whatever it says.
+  const Instant later = now + Duration::seconds(crypto::RetryOffload::kLongestLife + 1);
+  crypto::RetryOffload old({key_of(0x11)});
+  std::vector<uint8_t> late(crypto::RetryOffload::kMaxToken);
+  late.resize(old.seal(kClient, original, retry_scid, kPosix + 3600, random, late));
+  EXPECT_EQ(tokens.check(late, kClient, kVersion1, retry_scid, now).state, State::kRetry);
+  EXPECT_EQ(tokens.check(late, kClient, kVersion1, retry_scid, later).state, State::kForged);
 }
 
 TEST_F(SharedTokens, OfOursAreUnderstoodByTheBalancer) {
