@@ -24,6 +24,7 @@ class OpensslClient final : public OpensslContext {
   }
 
   bool early_data_ = false;
+  bool verify_ = false;
 };
 
 bool OpensslClient::configure(const TlsClientOptions& options, std::string& error) {
@@ -39,11 +40,13 @@ bool OpensslClient::configure(const TlsClientOptions& options, std::string& erro
   SSL_CTX_set_session_cache_mode(context(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context(), &take_ticket);
   early_data_ = options.early_data;
+  verify_ = options.verify;
   return true;
 }
 
 std::unique_ptr<TlsSession> OpensslClient::connect(const std::string& server_name, Bytes transport_parameters,
                                                    Bytes session) {
+  if (verify_ && server_name.empty()) return nullptr;
   ERR_clear_error();
   SslPointer ssl(SSL_new(context()));
   if (!ssl) return nullptr;

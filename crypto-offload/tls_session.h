@@ -80,7 +80,9 @@ class TlsContext {
 
   // transport_parameters: ours, encoded (RFC 9000 section 18); copied.
   virtual std::unique_ptr<TlsSession> accept(Bytes transport_parameters) = 0;
-  // server_name may be empty (no SNI). session: a kTicket's bytes, or empty.
+  // server_name: a host's, or an address, which is no SNI but what the certificate has to be for. Empty only where
+  // certificates are not verified: otherwise null is returned, because any certificate of the authorities would do.
+  // session: a kTicket's bytes, or empty.
   virtual std::unique_ptr<TlsSession> connect(const std::string& server_name, Bytes transport_parameters,
                                               Bytes session) = 0;
   // Server: handshakes that begin from now on use these; for certificates that changed.

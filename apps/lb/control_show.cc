@@ -73,7 +73,10 @@ Json show_backends(const Controller& controller, const ControlTarget& target) {
       row["because_of"] = reason_of(controller.overrides(), name, config.state);
       row["healthy"] = controller.overrides().is_healthy(name);
       if (const HealthFigures* health = target.health(name)) {
-        row["health"] = {{"asked", health->asked}, {"answered", health->answered}, {"unanswered", health->unanswered}};
+        row["health"] = {{"asked", health->asked},
+                         {"answered", health->answered},
+                         {"unanswered", health->unanswered},
+                         {"not_asked", health->withdrawn}};
         if (!health->problem.empty()) row["health"]["problem"] = health->problem;
       }
       row["weight"] = config.weight;

@@ -13,6 +13,8 @@ constexpr uint32_t kMostQuestionsOfPool = 256;
 // short once its server has answered.
 constexpr Duration kRest = Duration::seconds(3), kRestOfAnswered = Duration::seconds(1);
 
+constexpr Duration kBetweenWarnings = Duration::seconds(60);
+
 uint16_t slot_of(const RoutingSnapshot& routing, const std::string& name) {
   const auto backend = std::ranges::find(routing.backends(), name, &Backend::name);
   return backend == routing.backends().end() ? kNoSlot : static_cast<uint16_t>(backend - routing.backends().begin());
@@ -160,18 +162,33 @@ void HealthChecks::ask_by_request(const HealthMonitor::Question& question, const
     monitor_.fail(question.token, "http3: " + asker.problem);
     return;
   }
-  // Too many ports are in use: as below.
-  if (now_ < lines_[next_line_].busy_until) return monitor_.withdraw(question.token);
+  const auto line = find_free_line();
+  if (!line) return monitor_.withdraw(question.token);
   const RoutingSnapshot& routing = target_.routing();
   const auto probe = probe_for(routing, slot_of(routing, question.name), question.token);
-  const size_t line = next_line_;
-  const SocketAddress from{probe ? probe->from.ip : IpAddress(), static_cast<uint16_t>(kFirstConnectionPort + line)};
+  const SocketAddress from{probe ? probe->from.ip : IpAddress(), static_cast<uint16_t>(kFirstConnectionPort + *line)};
   const bool is_asked =
       probe && asker.prober->ask(question.token, {.local = from, .remote = probe->to}, question.deadline, now_);
   // Too many are open: that says nothing about this server.
   if (!is_asked) return monitor_.withdraw(question.token);
-  lines_[line] = {probe->slot, pool, question.token, question.deadline + kRest};
-  next_line_ = (line + 1) % lines_.size();
+  lines_[*line] = {probe->slot, pool, question.token, question.deadline + kRest};
+  next_line_ = (*line + 1) % lines_.size();
+}
+
+// Where all are in use the question is not asked, which says nothing about the server; the operator hears of it now and
+// then.
+std::optional<size_t> HealthChecks::find_free_line() {
+  for (size_t passed = 0; passed < lines_.size(); ++passed) {
+    const size_t line = (next_line_ + passed) % lines_.size();
+    if (now_ >= lines_[line].busy_until) return line;
+  }
+  if (now_ >= next_warning_) {
+    next_warning_ = now_ + kBetweenWarnings;
+    log_warning("health", std::format("all {} ports for questions are in use: servers are asked less often than the "
+                                      "file says; longer intervals or shorter timeouts would help",
+                                      lines_.size()));
+  }
+  return std::nullopt;
 }
 
 void HealthChecks::report() {

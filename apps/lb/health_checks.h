@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,7 @@ class HealthChecks {
   bool ask_by_packet(const HealthMonitor::Question& question);
   void ask_by_request(const HealthMonitor::Question& question, const std::string& pool, Asker& asker);
   void withdraw_questions(const Asker& asker);
+  std::optional<size_t> find_free_line();
   void free_line_of(uint64_t token);
   void report();
 
@@ -70,6 +72,7 @@ class HealthChecks {
   // Ports go round, so that one rests for long before its next connection.
   std::array<Line, kLastConnectionPort - kFirstConnectionPort + 1> lines_;
   size_t next_line_ = 0;
+  Instant next_warning_;  // that there is none
 };
 
 }  // namespace viaduct::lb

@@ -59,6 +59,7 @@ void HealthMonitor::withdraw(uint64_t token) {
   if (!found) return;
   found->second.silent_at = Instant::never();
   --found->second.figures.asked;
+  ++found->second.figures.withdrawn;
 }
 
 std::pair<const std::string, HealthMonitor::Server>* HealthMonitor::asked_with(uint64_t token) {

@@ -23,7 +23,8 @@ struct HealthTarget {
 struct HealthFigures {
   bool is_healthy = true;
   uint64_t asked = 0, answered = 0, unanswered = 0;
-  std::string problem;  // with the last answer that was not as it should be; empty once all is well again
+  uint64_t withdrawn = 0;  // questions that were due and that nobody could ask; they say nothing about the server
+  std::string problem;     // with the last answer that was not as it should be; empty once all is well again
 };
 
 // A server is taken to be well until it has left `fall` questions in a row without a good answer, and again once it has

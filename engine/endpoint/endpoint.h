@@ -23,7 +23,7 @@ class Shard;
 
 struct ConnectOptions {
   Path path;                       // local may have port 0 only where the port fills it in
-  std::string server_name;         // SNI, and what the certificate is checked against; may be empty
+  std::string server_name;         // SNI, and what the certificate is checked against; empty: the address is
   uint32_t version = 0;            // to begin with; 0: the first of the configuration's
   uint64_t cookie = 0;             // comes back in kOpened
   ServerMemory* memory = nullptr;  // of servers met before, by name; outlives the connection; null: nothing is kept

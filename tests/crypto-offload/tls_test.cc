@@ -265,6 +265,17 @@ TEST_F(Tls, AcceptsACertificateForAnAddress) {
   }
 }
 
+// Whoever names nobody would take any certificate of the authorities for the right one.
+TEST_F(Tls, NeedsANameOrAnAddressToVerifyACertificateFor) {
+  make_contexts();
+  EXPECT_EQ(client_context_->connect("", bytes_of("client's parameters"), {}), nullptr);
+  client_options_.verify = false;
+  make_contexts();
+  TlsPair pair = make_pair("");
+  pair.run();
+  EXPECT_TRUE(pair.client.is_complete());
+}
+
 // RFC 9001 section 6: the only TLS message that a client may still send is none.
 // proves RFC 9001 4.4-2
 TEST_F(Tls, RefusesMessagesAfterAServersHandshake) {

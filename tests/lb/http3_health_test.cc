@@ -17,7 +17,7 @@ using test::Frame;
 using test::FrameBuilder;
 using test::WebServer;
 
-constexpr Duration kTick = Duration::milliseconds(2);
+constexpr Duration kStep = Duration::milliseconds(2);
 constexpr Path kWay{{IpAddress::v4(10, 0, 0, 254), 100}, {IpAddress::v4(192, 0, 2, 1), 443}};
 
 const Certificate& certificate() {
@@ -30,8 +30,8 @@ Http3Question question_of(const Certificate& trusted) {
 }
 
 // A prober and a server, joined directly.
-struct Asking {
-  explicit Asking(const Http3Question& question = question_of(certificate()), std::vector<std::string> alpn = {"h3"})
+struct Inquiry {
+  explicit Inquiry(const Http3Question& question = question_of(certificate()), std::vector<std::string> alpn = {"h3"})
       : server(certificate(), std::move(alpn)) {
     auto made = Http3Prober::make(question, Duration::seconds(1), 4);
     EXPECT_TRUE(made) << made.error();
@@ -41,7 +41,7 @@ struct Asking {
   bool ask(uint64_t token) { return prober->ask(token, kWay, now + Duration::seconds(1), now); }
   // Until there is a result; what it says is wrong, or "well", or "nothing" after two seconds.
   std::string result() {
-    for (const Instant end = now + Duration::seconds(2); now < end; now = now + kTick) {
+    for (const Instant end = now + Duration::seconds(2); now < end; now = now + kStep) {
       round();
       const auto results = prober->take_results();
       if (results.empty()) continue;
@@ -75,7 +75,7 @@ struct Asking {
 };
 
 TEST(Http3Question, IsARequestForWhatTheConfigurationSays) {
-  Asking it;
+  Inquiry it;
   EXPECT_EQ(it.ask_once(), "well");
   EXPECT_EQ(it.server.method, "GET");
   EXPECT_EQ(it.server.host, "web.example");
@@ -87,12 +87,12 @@ TEST(Http3Question, IsAnsweredWellByStatusesInTheRangeAlone) {
   Http3Question question = question_of(certificate());
   for (const auto& [status, expected] :
        {std::pair{200, "well"}, {399, "well"}, {400, "status 400"}, {503, "status 503"}}) {
-    Asking it(question);
+    Inquiry it(question);
     it.server.status = static_cast<uint16_t>(status);
     EXPECT_EQ(it.ask_once(), expected);
   }
   question.least_status = question.most_status = 404;
-  Asking it(question);
+  Inquiry it(question);
   it.server.status = 404;
   EXPECT_EQ(it.ask_once(), "well");
 }
@@ -100,32 +100,32 @@ TEST(Http3Question, IsAnsweredWellByStatusesInTheRangeAlone) {
 TEST(Http3Question, SaysWhatIsWrongWithTheCertificate) {
   Http3Question question = question_of(certificate());
   question.host = "other.example";
-  EXPECT_EQ(Asking(question).ask_once(), "certificate: bad, or not for this host");
+  EXPECT_EQ(Inquiry(question).ask_once(), "certificate: bad, or not for this host");
   question = question_of(certificate());
   question.ca_file.clear();
-  EXPECT_EQ(Asking(question).ask_once(), "certificate: of an authority that is not trusted");
+  EXPECT_EQ(Inquiry(question).ask_once(), "certificate: of an authority that is not trusted");
   question.insecure = true;
-  EXPECT_EQ(Asking(question).ask_once(), "well");
+  EXPECT_EQ(Inquiry(question).ask_once(), "well");
 }
 
 TEST(Http3Question, SaysThatTheServerSpeaksSomethingElse) {
-  EXPECT_EQ(Asking(question_of(certificate()), {"doq"}).ask_once(), "the server does not speak h3");
+  EXPECT_EQ(Inquiry(question_of(certificate()), {"doq"}).ask_once(), "the server does not speak h3");
 }
 
 TEST(Http3Question, IsWaitedForUntilItsDeadline) {
-  Asking silent;
+  Inquiry silent;
   silent.is_silent = true;
   const Instant start = silent.now;
   EXPECT_EQ(silent.ask_once(), "handshake timed out");
   EXPECT_EQ(silent.now - start, Duration::seconds(1));
-  Asking slow;
+  Inquiry slow;
   slow.server.answers = false;
   EXPECT_EQ(slow.ask_once(), "response timed out");
   EXPECT_FALSE(slow.prober->is_busy());
 }
 
 TEST(Http3Question, IsOneOfAFewAtATime) {
-  Asking it;
+  Inquiry it;
   it.is_silent = true;
   for (uint64_t token = 1; token <= 4; ++token) EXPECT_TRUE(it.ask(token));
   EXPECT_FALSE(it.ask(5));
@@ -168,7 +168,7 @@ struct Checked {
   }
 
   void run(Duration time) {
-    for (Duration passed; passed < time; passed += kTick) {
+    for (Duration passed; passed < time; passed += kStep) {
       checks.tend();
       Packet* packet = pool.take();
       while (channel.write(*packet, target.balancer().router(), target.routing())) {
@@ -177,7 +177,7 @@ struct Checked {
         packet = pool.take();
       }
       pool.give_back({&packet, 1});
-      target.balancer().pass(kTick);
+      target.balancer().pass(kStep);
     }
   }
   // To the server whose link-layer address the frame has; its answers go straight to the balancer.
@@ -272,13 +272,13 @@ TEST(ChecksByHttp3, SayWhyNobodyCanBeAsked) {
 TEST(ChecksByHttp3, EndWithoutAWordWhenTheFileSaysSo) {
   Checked it(Forwarding::kDirect);
   for (WebServer& server : it.servers) server.answers = false;
-  while (!it.checks.is_talking()) it.run(kTick);
+  while (!it.checks.is_talking()) it.run(kStep);
   it.configuration.pools[0].health->http3.reset();
   it.configuration.pools[0].health->timeout = Duration::seconds(2);
   ASSERT_TRUE(it.controller.replace_file(it.configuration).empty());
-  for (Duration passed; passed < Duration::milliseconds(1500); passed += kTick) {
+  for (Duration passed; passed < Duration::milliseconds(1500); passed += kStep) {
     it.checks.tend();
-    it.target.balancer().pass(kTick);
+    it.target.balancer().pass(kStep);
   }
   EXPECT_FALSE(it.checks.is_talking());
   EXPECT_EQ(it.figures("web/s1").unanswered + it.figures("web/s2").unanswered, 0u);
@@ -300,6 +300,43 @@ TEST(ChecksByHttp3, ReadTheirCertificatesAnewAtAReload) {
   it.run(Duration::seconds(5));
   EXPECT_GT(it.figures("web/s1").answered, before);
   EXPECT_EQ(it.figures("web/s1").problem, "");
+}
+
+// Many silent servers that are asked often: each question keeps a port until its connection can have nothing more to
+// say.
+TEST(ChecksByHttp3, AskLessOftenWhileAllPortsAreInUse) {
+  constexpr uint64_t kPorts = kLastConnectionPort - kFirstConnectionPort + 1;
+  constexpr unsigned kServers = 240;
+  Configuration configuration = configuration_of(kServers);
+  configuration.pools[0].health = HealthConfig{.http3 = question_of(certificate()),
+                                               .interval = Duration::milliseconds(200),
+                                               .timeout = Duration::milliseconds(300),
+                                               .fall = 1000};
+  FakeTarget target(configuration);
+  Controller controller(target, configuration);
+  HealthChannel channel;
+  HealthChecks checks(controller, target, {&channel}, [] {}, Random::from_seed(5));
+  HealthFigures sum;
+  const auto run = [&](Duration time) {
+    for (Duration passed; passed < time; passed += Duration::milliseconds(20)) {
+      checks.tend();
+      target.balancer().pass(Duration::milliseconds(20));
+    }
+    sum = {};
+    for (unsigned i = 1; i <= kServers; ++i) {
+      const HealthFigures& figures = *checks.monitor().find("web/s" + std::to_string(i));
+      sum.asked += figures.asked;
+      sum.unanswered += figures.unanswered;
+      sum.withdrawn += figures.withdrawn;
+    }
+  };
+  run(Duration::milliseconds(3000));
+  EXPECT_EQ(sum.asked, kPorts);
+  EXPECT_GT(sum.withdrawn, 100u);
+  EXPECT_LE(sum.unanswered, kPorts) << "what was not asked is no silence";
+  const uint64_t before = sum.asked;
+  run(Duration::milliseconds(3000));
+  EXPECT_GT(sum.asked, before + kPorts / 2) << "ports come back";
 }
 
 Frame garbage_from(const char* source, uint16_t port) {

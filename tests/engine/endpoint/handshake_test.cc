@@ -1,20 +1,17 @@
 // Two endpoints meet, exchange bytes and part.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
-#include <numeric>
+#include <filesystem>
+#include <string>
 
+#include "crypto-offload/tls_session.h"
 #include "engine/verdicts.h"
 #include "tests/engine/endpoint/two_endpoints.h"
 #include "tests/simulation/real_tls.h"
 
 namespace viaduct::quic::test {
 namespace {
-
-std::vector<uint8_t> some_bytes(size_t size, uint8_t first = 0) {
-  std::vector<uint8_t> bytes(size);
-  std::iota(bytes.begin(), bytes.end(), first);
-  return bytes;
-}
 
 // proves RFC 9000 7.3-2 19.20-1
 // proves RFC 9001 4.1.2-1
@@ -51,6 +48,31 @@ TEST(Handshake, WorksWithOpenSsl) {
   pair.client.write(pair.client.opened[0], 0, request, true);
   ASSERT_TRUE(pair.run_until([&] { return pair.server.finished[0]; }));
   EXPECT_EQ(pair.server.received[0], request);
+}
+
+// Who names no host means the one at the address that it connects to.
+TEST(Handshake, NeedsACertificateForTheAddressWhereNoNameIsGiven) {
+  const auto folder = std::filesystem::temp_directory_path() / ("viaduct-address-" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  const std::string certificate = folder / "certificate.pem", key = folder / "key.pem";
+  const std::string address = TwoEndpoints().client_path.remote.ip.to_string();
+  for (const std::string& name : {address, std::string("server.test")}) {
+    std::string error;
+    ASSERT_TRUE(crypto::make_self_signed(name, certificate, key, error)) << error;
+    const auto server =
+        crypto::make_tls_server({.certificate_file = certificate, .private_key_file = key, .alpn = {"test"}}, error);
+    const auto client = crypto::make_tls_client({.ca_file = certificate, .alpn = {"test"}}, error);
+    ASSERT_TRUE(server && client) << error;
+    TwoEndpoints pair(
+        {.client = small_config(), .server = small_config(), .real_server = server.get(), .real_client = client.get()});
+    ASSERT_TRUE(pair.client.endpoint().connect({.path = pair.client_path}, pair.now));
+    ASSERT_TRUE(
+        pair.run_until([&] { return pair.client.saw(EventType::kOpened) || pair.client.saw(EventType::kClosed); }));
+    EXPECT_EQ(pair.client.saw(EventType::kOpened), name == address);
+    if (name == address) continue;
+    EXPECT_EQ(pair.client.find(EventType::kClosed)->error, 0x100u + 42u) << "an alert: bad certificate";
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Handshake, SurvivesTheLossOfEveryThirdDatagram) {
