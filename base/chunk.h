@@ -9,7 +9,7 @@ namespace viaduct {
 
 // Immutable bytes with an owner. Whoever holds a reference may read them; dropping the last one
 // calls the owner back. The engine takes no references of its own: a write command keeps the
-// application's until the engine says that the write is released.
+// application's until the engine says that the write is released, or drops it where that was asked for.
 class Chunk {
  public:
   // Called once, by the thread that dropped the last reference.

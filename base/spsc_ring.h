@@ -41,6 +41,10 @@ class SpscRing {
     return count;
   }
   bool push(const T& item) { return push(std::span<const T>(&item, 1)) == 1; }
+  // Producer: a free slot, to be filled in where it is and then handed over by push_filled(); null where there is none.
+  // An old item is in it. What is made elsewhere and copied in wide words would wait for its narrow stores.
+  T* free_slot() { return room(1) > 0 ? &slots_[tail_.load(std::memory_order_relaxed) & mask_] : nullptr; }
+  void push_filled() { tail_.store(tail_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
 
   // Consumer: copies out as many as there are and fit; the number.
   size_t pop(std::span<T> items) {
@@ -52,6 +56,17 @@ class SpscRing {
     return count;
   }
   bool pop(T& item) { return pop(std::span<T>(&item, 1)) == 1; }
+  // Consumer: items at the front, to be read where they are and then dropped: as many as there are in a row, `most` of
+  // them at most; none only where the ring is empty.
+  std::span<const T> front(size_t most) {
+    const size_t head = head_.load(std::memory_order_relaxed);
+    if (tail_seen_ - head < most) tail_seen_ = tail_.load(std::memory_order_acquire);
+    const size_t first = head & mask_;
+    return {&slots_[first], std::min({most, tail_seen_ - head, capacity() - first})};
+  }
+  void drop_front(size_t count) {
+    head_.store(head_.load(std::memory_order_relaxed) + count, std::memory_order_release);
+  }
   // Either side, exact only for the consumer.
   bool empty() const { return head_.load(std::memory_order_acquire) == tail_.load(std::memory_order_acquire); }
   // Items in the ring, as a moment's reading from any thread.

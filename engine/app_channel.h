@@ -29,8 +29,10 @@ enum class EventType : uint8_t {
                  // and may be a copy of what somebody else sent before (RFC 9001 section 9.2)
   kReset,        // RESET_STREAM: no more data comes; error: the application's code
   kStopSending,  // STOP_SENDING: error; the engine resets the stream by itself, its writes come back as kReleased
-  kReleased,  // chunk, length, stream: one kWrite is done with (acknowledged, or the stream or connection is gone), or
-              // one kDatagram (sent, or dropped)
+  kReleased,   // chunk, length, stream: one kWrite is done with (acknowledged, or the stream or connection is gone), or
+               // one kDatagram (sent, or dropped)
+  kDelivered,  // value: how many writes that were to be quiet are done with, whatever became of them; their references
+               // were dropped. One event for many of them, of any streams; none once the connection is closed
   kStreamLimit,  // value: how many streams of the kind of `stream` (its two low bits) may be opened in all
   kDatagram,     // RFC 9221: data, length; returned by kConsume
 };
@@ -70,19 +72,21 @@ enum class CommandType : uint8_t {
 struct alignas(64) Command {
   CommandType type = CommandType::kWrite;
   bool fin = false;
+  bool quiet = false;  // kWrite: the engine drops the chunk's reference by itself, and tells by kDelivered
   ConnectionHandle connection;
   uint32_t offset = 0;
   uint32_t length = 0;
   uint64_t stream = 0;
   Chunk* chunk = nullptr;
-  uint64_t token = 0;
+  uint64_t token = 0;  // any type: if not 0, given back with it as by kConsume
   uint64_t error = 0;
 };
 static_assert(sizeof(Command) == 64);
 
 // The pair of rings. The endpoint never loses an event for want of room: what does not fit stays in the
 // connection and comes when there is room again. The application asks commands.room() before it pushes.
-// A command for a connection that is gone is ignored, but its chunk comes back by kReleased.
+// A command for a connection that is gone is ignored, but its chunk comes back by kReleased, or is dropped where that
+// was asked for.
 struct AppChannel {
   AppChannel(size_t event_slots, size_t command_slots) : events(event_slots), commands(command_slots) {}
 

@@ -22,6 +22,9 @@ class Application {
   virtual void on_request(RequestId request, const RequestHead& head) = 0;
   // The request is there whole, with so many bytes of content.
   virtual void on_content_end(RequestId, uint64_t) {}
+  // A request was answered as one before it, by the answer that carried this mark (Server::respond()). It has no id,
+  // and nothing more is told of it.
+  virtual void on_repeated(uint64_t) {}
   // More of an unfinished body may be written: see Server::room().
   virtual void on_writable(RequestId request) = 0;
   // The request is over, whichever way; it is not known any more.

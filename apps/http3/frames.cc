@@ -44,6 +44,13 @@ FrameReader::Item FrameReader::next(Bytes& input) {
   return {Item::Kind::kPayload, type_, remaining_, part};
 }
 
+Bytes only_section(Bytes message) {
+  ByteReader reader(message);
+  if (reader.u8() != static_cast<uint8_t>(FrameType::kHeaders)) return {};
+  const uint64_t length = reader.varint();
+  return reader.ok() && length == reader.remaining() ? reader.rest() : Bytes{};
+}
+
 void write_integer_frame(ByteWriter& out, FrameType type, uint64_t value) {
   write_frame_header(out, type, varint_size(value));
   out.varint(value);

@@ -86,6 +86,9 @@ inline void write_frame_header(ByteWriter& out, FrameType type, uint64_t length)
 // Room in front of an encoded field section for HEADERS' type (1) and its length (2), which is written afterwards.
 constexpr size_t kHeadersFrameRoom = 3;
 
+// The field section of a message that is one HEADERS frame and nothing else; empty for any other.
+Bytes only_section(Bytes message);
+
 // A frame whose payload is one integer: GOAWAY, MAX_PUSH_ID, CANCEL_PUSH.
 void write_integer_frame(ByteWriter& out, FrameType type, uint64_t value);
 

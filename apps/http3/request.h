@@ -53,10 +53,14 @@ struct Connection {
   uint32_t request_count = 0;      // in the list
   uint32_t asked_count = 0;        // of them, those with a header section
   uint32_t sections_gathered = 0;  // blocks its requests hold
+  uint32_t writes_in_flight = 0;   // of all responses
   uint64_t next_stream = 0;        // the lowest request stream that was not opened yet
-  Instant quiet_since = Instant::from_ns(std::numeric_limits<int64_t>::min() / 2);  // its last request ended
+  Instant quiet_since = Instant::from_ns(std::numeric_limits<int64_t>::min() / 2);  // when it last became so
   uint8_t goaways_sent = 0;
   bool is_closing = false;  // kClose was sent: nothing it says matters any more
+
+  // Every request is over, and every response was delivered.
+  bool is_quiet() const { return asked_count == 0 && writes_in_flight == 0; }
 };
 
 }  // namespace viaduct::http3

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/cache_line.h"
+
 namespace viaduct::http3 {
 namespace {
 
@@ -56,13 +58,13 @@ void Server::send(const Command& command) { channel_.commands.push(command); }
 bool Server::step(Instant now) {
   now_ = now;
   bool worked = false;
-  std::array<Event, kEventsAtOnce> events;
   for (;;) {
-    const size_t most = std::min(events.size(), channel_.commands.room(kMostCommands * events.size()) / kMostCommands);
-    const size_t count = channel_.events.pop(std::span(events).first(most));
-    if (count == 0) break;
-    prefetch(std::span(events).first(count));
-    for (const Event& event : std::span(events).first(count)) on_event(event);
+    const size_t most = std::min(kEventsAtOnce, channel_.commands.room(kMostCommands * kEventsAtOnce) / kMostCommands);
+    const std::span<const Event> events = channel_.events.front(most);
+    if (events.empty()) break;
+    prefetch(events);
+    for (const Event& event : events) on_event(event);
+    channel_.events.drop_front(events.size());
     worked = true;
   }
   if (goaway_phase_ > 0 && now >= std::min(next_sweep_, final_goaway_)) sweep_for_shutdown(now);
@@ -71,6 +73,7 @@ bool Server::step(Instant now) {
 
 // What the events of many requests need lies in as many places, mostly in far caches: it is asked for all at once.
 void Server::prefetch(std::span<const Event> events) {
+  if (requests_.used() == 0) return;
   for (const Event& event : events) {
     streams_.prefetch(event.connection.index, event.stream);
     if (event.type == EventType::kReleased) __builtin_prefetch(event.chunk, 1);
@@ -81,8 +84,7 @@ void Server::prefetch(std::span<const Event> events) {
     const Request* request = requests_.get(id);
     if (!request) continue;
     application_.prefetch(id);
-    const auto* bytes = reinterpret_cast<const char*>(request);
-    for (size_t at = 0; at < sizeof(Request); at += 64) __builtin_prefetch(bytes + at, 1);
+    prefetch_object<Access::kWrite>(*request);
   }
 }
 
@@ -94,9 +96,12 @@ void Server::on_event(const Event& event) {
       return on_closed(event);
     case EventType::kReleased:
       return on_released(event);
+    case EventType::kDelivered:
+      return on_delivered(event);
     default:
       break;
   }
+  if (answer_again(event)) return;
   Connection* connection = find_connection(event.connection);
   if (connection && !connection->is_closing) {
     if (event.type == EventType::kData) on_data(*connection, event);
@@ -183,12 +188,23 @@ void Server::on_stop_sending(Connection& connection, const Event& event) {
 
 void Server::on_released(const Event& event) {
   event.chunk->drop();
+  if (!is_request_stream(event.stream)) return;
+  Connection* connection = find_connection(event.connection);
+  if (connection && --connection->writes_in_flight == 0) note_quiet(*connection);
   Request* request = find_request(event.connection, event.stream);
   if (!request) return;
   --request->writes_in_flight;
   if (!request->send_done && request->has_head) application_.on_writable(requests_.handle_of(*request));
   request = find_request(event.connection, event.stream);
   if (request) settle(*request);
+}
+
+// Answers that were repeated.
+void Server::on_delivered(const Event& event) {
+  Connection* connection = find_connection(event.connection);
+  if (!connection) return;
+  connection->writes_in_flight -= static_cast<uint32_t>(event.value);
+  if (connection->writes_in_flight == 0) note_quiet(*connection);
 }
 
 void Server::close(Connection& connection, Error error, Verdict verdict) {
@@ -228,7 +244,7 @@ void Server::sweep_for_shutdown(Instant now) {
     if (!connection || connection->is_closing) continue;
     if (connection->goaways_sent < goaway_phase_) send_goaway(*connection);
     if (connection->goaways_sent < goaway_phase_) want_sweep(now);
-    if (goaway_phase_ < 2 || connection->asked_count > 0) continue;
+    if (goaway_phase_ < 2 || !connection->is_quiet()) continue;
     if (now - connection->quiet_since >= limits_.linger) {
       close(*connection, Error::kNoError, kConnectionEnded);
     } else {

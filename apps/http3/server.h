@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "apps/http3/answer_memo.h"
 #include "apps/http3/application.h"
 #include "apps/http3/own_streams.h"
 #include "apps/http3/qpack.h"
@@ -51,9 +52,12 @@ class Server {
   // Begins (and with body_length == inline_body.size() also ends) a response: fields in order, after :status.
   // Of body_length content bytes the first ones are `inline_body`, copied; write() brings the rest. False, and
   // nothing happened, where there is no memory or room just now: try again after the next step. True for a request
-  // that is gone.
+  // that is gone. terms: while they hold, whoever asks with the same field section is answered so without being asked
+  // about, where the answer is complete with this call, and the call made in on_request().
   bool respond(RequestId id, uint16_t status, std::span<const Field> fields, uint64_t body_length,
-               Bytes inline_body = {});
+               Bytes inline_body = {}, const Repeatable* terms = nullptr);
+  // No answer given so far may be repeated any more.
+  void forget_answers() { answers_.forget_all(); }
   // How many write()s are possible now.
   size_t room(RequestId id);
   // Content bytes chunk[offset, offset + length). Takes over one reference of the caller's, whatever becomes of the
@@ -90,6 +94,7 @@ class Server {
   void on_reset(Connection& connection, const quic::Event& event);
   void on_stop_sending(Connection& connection, const quic::Event& event);
   void on_released(const quic::Event& event);
+  void on_delivered(const quic::Event& event);
   Connection* find_connection(quic::ConnectionHandle handle);
   bool has_command_room() const;
   void send(const quic::Command& command);
@@ -100,6 +105,7 @@ class Server {
   void send_goaway(Connection& connection);
 
   // --- server_requests.cc: what comes on request streams ---
+  bool answer_again(const quic::Event& event);
   Request* find_request(quic::ConnectionHandle connection, uint64_t stream);
   Request* find_or_open_request(Connection& connection, uint64_t stream);
   void add_request(Connection& connection, uint64_t stream);
@@ -109,16 +115,19 @@ class Server {
   bool begin_section(Connection& connection, Request& request, uint64_t length);
   bool take_section_bytes(Connection& connection, Request& request, Bytes bytes);
   bool end_section(Connection& connection, Request& request, bool trailer);
-  bool on_head(Connection& connection, Request& request);
+  bool on_head(Connection& connection, Request& request, Bytes encoded);
   void on_end(Connection& connection, Request& request);
   void refuse_head(Request& request);
   void refuse_early(Request& request);
   void drop_section(Connection& connection, Request& request);
 
   // --- server_answers.cc: what goes ---
+  void write(Request& request, const quic::Command& command);
+  void write(Connection& connection, const quic::Command& command);
   void abort(Request& request, Error error, Verdict outcome);
   void settle(Request& request);
   void forget(Request& request);
+  void note_quiet(Connection& connection);
 
   ServerLimits limits_;
   quic::AppChannel& channel_;
@@ -127,6 +136,7 @@ class Server {
   OwnStreams own_;
   Qpack qpack_;
   FieldSection section_;
+  AnswerMemo answers_;
   std::vector<Field> response_fields_;
   Pool<Request> requests_;
   BytePool sections_;
@@ -135,7 +145,8 @@ class Server {
   uint32_t connection_count_ = 0;
   Bytes whole_section_;         // the section of the event at hand, if it came whole
   Request* current_ = nullptr;  // the request whose bytes are being read; settled after
-  uint8_t goaway_phase_ = 0;    // 0: serving; 1: announced; 2: no more requests
+  Bytes repeatable_;          // the section that it asks with, if an answer may be remembered; while it is asked about
+  uint8_t goaway_phase_ = 0;  // 0: serving; 1: announced; 2: no more requests
   uint32_t sweep_at_ = 0;
   Instant now_;
   Instant final_goaway_ = Instant::never();

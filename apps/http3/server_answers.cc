@@ -17,8 +17,38 @@ std::array<char, 3> digits(uint16_t status) {
 
 }  // namespace
 
+// The same answer as to whoever asked with this very section before, where the request is nothing else. It is over with
+// that: no state of its own is needed.
+bool Server::answer_again(const quic::Event& event) {
+  if (event.type != quic::EventType::kData || !event.fin || event.stream >= StreamTable::kMaxStream) return false;
+  Connection* connection = find_connection(event.connection);
+  const bool is_open = connection && !connection->is_closing && connection->goaways_sent < 2;
+  if (!is_open || event.stream != connection->next_stream) return false;
+  const AnswerMemo::Answer* answer = answers_.find(only_section({event.data, event.length}), now_);
+  if (!answer) return false;
+  connection->next_stream += 4;
+  connection->idle.forgive();
+  ++connection->writes_in_flight;
+  answer->chunk->hold();
+  // Member by member, where it is to be: there is room for what an event may cause.
+  quic::Command& write = *channel_.commands.free_slot();
+  write.type = CommandType::kWrite;
+  write.fin = write.quiet = true;
+  write.connection = event.connection;
+  write.offset = 0;
+  write.length = answer->length;
+  write.stream = event.stream;
+  write.chunk = answer->chunk;
+  write.token = event.token;
+  write.error = 0;
+  channel_.commands.push_filled();
+  verdicts_.count(kRequestAnswered);
+  application_.on_repeated(answer->terms.mark);
+  return true;
+}
+
 bool Server::respond(RequestId id, uint16_t status, std::span<const Field> fields, uint64_t body_length,
-                     Bytes inline_body) {
+                     Bytes inline_body, const Repeatable* terms) {
   Request* request = requests_.get(id);
   if (!request || request->send_done || request->has_head) return true;
   if (!has_command_room()) return false;
@@ -47,13 +77,14 @@ bool Server::respond(RequestId id, uint16_t status, std::span<const Field> field
   request->has_head = true;
   request->body_left = body_length - inline_body.size();
   request->send_done = request->body_left == 0;
-  ++request->writes_in_flight;
-  send({.type = CommandType::kWrite,
-        .fin = request->send_done,
-        .connection = request->connection,
-        .length = static_cast<uint32_t>(out.size()),
-        .stream = request->stream,
-        .chunk = chunk});
+  const auto size = static_cast<uint32_t>(out.size());
+  if (terms && request == current_ && request->send_done) answers_.remember(repeatable_, {chunk, size, *terms}, now_);
+  write(*request, {.type = CommandType::kWrite,
+                   .fin = request->send_done,
+                   .connection = request->connection,
+                   .length = size,
+                   .stream = request->stream,
+                   .chunk = chunk});
   settle(*request);
   return true;
 }
@@ -75,15 +106,25 @@ void Server::write(RequestId id, Chunk* chunk, uint32_t offset, uint32_t length)
   assert(request->has_head && length > 0 && length <= request->body_left);
   request->body_left -= length;
   request->send_done = request->body_left == 0;
-  ++request->writes_in_flight;
-  send({.type = CommandType::kWrite,
-        .fin = request->send_done,
-        .connection = request->connection,
-        .offset = offset,
-        .length = length,
-        .stream = request->stream,
-        .chunk = chunk});
+  write(*request, {.type = CommandType::kWrite,
+                   .fin = request->send_done,
+                   .connection = request->connection,
+                   .offset = offset,
+                   .length = length,
+                   .stream = request->stream,
+                   .chunk = chunk});
   settle(*request);
+}
+
+void Server::write(Request& request, const quic::Command& command) {
+  ++request.writes_in_flight;
+  write(*find_connection(request.connection), command);
+}
+
+// Of a response. kReleased will come.
+void Server::write(Connection& connection, const quic::Command& command) {
+  ++connection.writes_in_flight;
+  send(command);
 }
 
 void Server::fail(RequestId id) {
@@ -137,9 +178,7 @@ void Server::forget(Request& request) {
     --connection->request_count;
     if (request.is_asked) {
       --connection->asked_count;
-      connection->quiet_since = now_;
-      const bool is_waited_for = goaway_phase_ == 2 && connection->asked_count == 0 && !connection->is_closing;
-      if (is_waited_for) want_sweep(now_ + limits_.linger);
+      note_quiet(*connection);
     }
   }
   streams_.erase(request.connection.index, request.stream);
@@ -147,6 +186,13 @@ void Server::forget(Request& request) {
   const bool tell = request.is_asked;
   requests_.release(id);
   if (tell) application_.on_gone(id);
+}
+
+// A request is over, or a response was delivered.
+void Server::note_quiet(Connection& connection) {
+  connection.quiet_since = now_;
+  const bool is_waited_for = goaway_phase_ == 2 && connection.is_quiet() && !connection.is_closing;
+  if (is_waited_for) want_sweep(now_ + limits_.linger);
 }
 
 }  // namespace viaduct::http3

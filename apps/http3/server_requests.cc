@@ -130,6 +130,7 @@ bool Server::end_section(Connection& connection, Request& request, bool trailer)
     const Bytes block = request.section ? Bytes{request.section, request.section_used} : whole_section_;
     outcome = qpack_.decode(block, section_);
   }
+  const Bytes whole = request.section ? Bytes{} : whole_section_;
   drop_section(connection, request);
   if (outcome == Qpack::Outcome::kInvalid) {
     close(connection, Error::kQpackDecompressionFailed);
@@ -146,10 +147,11 @@ bool Server::end_section(Connection& connection, Request& request, bool trailer)
     refuse_head(request);
     return false;
   }
-  return on_head(connection, request);
+  return on_head(connection, request, whole);
 }
 
-bool Server::on_head(Connection& connection, Request& request) {
+// encoded: the section as it came; empty where it came in parts.
+bool Server::on_head(Connection& connection, Request& request, Bytes encoded) {
   const auto head = read_request(section_);
   if (!head) {
     abort(request, Error::kMessageError, kRequestMalformed);
@@ -161,7 +163,11 @@ bool Server::on_head(Connection& connection, Request& request) {
     refuse_early(request);
     return false;
   }
+  // An answer that announced content may still turn out to be one to a malformed request.
+  const bool is_repeatable = is_replay_safe(head->method) && head->content_length.value_or(0) == 0;
+  repeatable_ = is_repeatable ? encoded : Bytes{};
   application_.on_request(requests_.handle_of(request), *head);
+  repeatable_ = {};
   return !request.is_aborted;
 }
 

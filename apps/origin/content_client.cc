@@ -26,7 +26,7 @@ ContentClient::~ContentClient() {
 const ContentClient::Remembered* ContentClient::recall(std::string_view path, Instant now) {
   const Entry& entry = entry_for(path);
   const bool is_it = std::string_view(entry.path, entry.path_size) == path && entry.path_size > 0;
-  return is_it && now - entry.loaded < loader_.config().freshness ? &entry.file : nullptr;
+  return is_it && now < entry.file.fresh_until ? &entry.file : nullptr;
 }
 
 ContentTask* ContentClient::acquire() {
@@ -71,7 +71,7 @@ void ContentClient::flush() {
 void ContentClient::expire(Instant now) {
   if (remembered_count_ == 0 || now < next_expiry_) return;
   for (Entry& entry : entries_) {
-    if (entry.path_size > 0 && now - entry.loaded >= loader_.config().freshness) forget(entry);
+    if (entry.path_size > 0 && now >= entry.file.fresh_until) forget(entry);
   }
   next_expiry_ = now + loader_.config().freshness;
 }
@@ -86,9 +86,8 @@ void ContentClient::remember(const ContentTask& task, Instant now) {
   if (path.size() > kLongestPath) return;
   Entry& entry = entry_for(path);
   forget(entry);
-  entry.file = {task.info, task.segment_count > 0 ? task.segments[0] : nullptr};
+  entry.file = {task.info, task.segment_count > 0 ? task.segments[0] : nullptr, now + loader_.config().freshness};
   if (entry.file.chunk) entry.file.chunk->hold();
-  entry.loaded = now;
   entry.path_size = static_cast<uint8_t>(path.size());
   std::memcpy(entry.path, path.data(), path.size());
   if (remembered_count_++ == 0) next_expiry_ = now + loader_.config().freshness;

@@ -23,6 +23,7 @@ class ContentClient {
   struct Remembered {
     FileInfo info;
     Chunk* chunk = nullptr;  // the whole file, this client's reference; null for an empty one
+    Instant fresh_until;
   };
   // A file of one segment at most that was loaded a moment ago (ContentConfig::freshness). Null where there is none.
   const Remembered* recall(std::string_view path, Instant now);
@@ -52,7 +53,6 @@ class ContentClient {
   static constexpr size_t kLongestPath = 119;
   struct Entry {
     Remembered file;
-    Instant loaded;
     uint8_t path_size = 0;  // 0: empty
     char path[kLongestPath];
   };

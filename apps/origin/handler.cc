@@ -26,8 +26,8 @@ quic::EndpointServices services(crypto::PacketProtector& protector, crypto::TlsC
           .retry_sharing = shared.retry_sharing ? &*shared.retry_sharing : nullptr};
 }
 
-// One head chunk for each response in progress, and some for control streams.
-uint32_t chunk_count(const Config& config) { return config.http.max_requests + 1024; }
+// One head chunk for each response in progress, and for each that may be repeated, and some for control streams.
+uint32_t chunk_count(const Config& config) { return config.http.max_requests + http3::AnswerMemo::kPlaces + 1024; }
 
 // A quarter of the store at most may be small files that workers keep at hand.
 uint32_t remembered_files(const Config& config) {

@@ -18,11 +18,19 @@ http3::RequestId unpack(uint64_t cookie) {
   return {static_cast<uint32_t>(cookie), static_cast<uint32_t>(cookie >> 32)};
 }
 
+// What a repeated answer is counted as.
+struct Repetition {
+  uint32_t content = 0;  // bytes of a file
+  uint16_t status = 0;
+  Verdict verdict = Verdict::kNone;
+};
+static_assert(sizeof(Repetition) == sizeof(uint64_t));
+
 Bytes as_bytes(std::string_view text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
 
 }  // namespace
 
-Site::Site(const SiteLimits& limits, ContentClient& content, const WallClock& wall)
+Site::Site(const SiteLimits& limits, ContentClient& content, const settings::WallClock& wall)
     : limits_(limits), content_(content), wall_(wall), exchanges_(limits.max_requests) {
   to_retry_.reserve(limits.max_requests);
   retrying_.reserve(limits.max_requests);
@@ -64,6 +72,7 @@ void Site::update_date() {
   const int64_t second = wall_.unix_seconds(now_);
   if (second == date_second_) return;
   date_second_ = second;
+  server_->forget_answers();
   date_ = HttpDate(second);
 }
 
@@ -95,7 +104,15 @@ void Site::on_request(http3::RequestId id, const http3::RequestHead& head) {
   task->kind = ContentTask::Kind::kRead;  // nothing was opened
   content_.finish(task, now_);
   if (!known) return decide_for(exchange, {.status = 404, .verdict = kPathRefused}, nullptr, nullptr, {});
-  decide_for(exchange, decide(conditions, known->info), &known->info, known->chunk, {});
+  decide_for(exchange, decide(conditions, known->info), &known->info, known->chunk, {}, known->fresh_until);
+}
+
+// Of what was found for the request before it.
+void Site::on_repeated(uint64_t mark) {
+  const Repetition repetition = std::bit_cast<Repetition>(mark);
+  statistics_.by_status[repetition.status].add(1);
+  statistics_.body_bytes.add(repetition.content);
+  verdicts_.count(repetition.verdict);
 }
 
 bool Site::takes_upload(const http3::RequestHead& head) const {
@@ -156,7 +173,8 @@ void Site::on_opened(Exchange& exchange, ContentTask& task) {
 }
 
 // What will be answered is settled; takes over `file`, and a reference of its own to `whole` where it is needed.
-void Site::decide_for(Exchange& exchange, const Decision& decision, const FileInfo* info, Chunk* whole, FileRef file) {
+void Site::decide_for(Exchange& exchange, const Decision& decision, const FileInfo* info, Chunk* whole, FileRef file,
+                      Instant fresh_until) {
   exchange.decision = decision;
   const bool has_content = decision.length > 0 && !exchange.is_head;
   exchange.position = exchange.write_at = decision.first;
@@ -172,11 +190,12 @@ void Site::decide_for(Exchange& exchange, const Decision& decision, const FileIn
     ++exchange.held;
     ++held_;
   }
-  respond(exchange, info);
+  respond(exchange, info, fresh_until);
 }
 
-// info: the file's, if there is one; kept where the answer has to wait for room.
-void Site::respond(Exchange& exchange, const FileInfo* info) {
+// info: the file's, if there is one; kept where the answer has to wait for room. fresh_until: how long the same is to
+// be answered to the same, but for the date.
+void Site::respond(Exchange& exchange, const FileInfo* info, Instant fresh_until) {
   const std::string_view target = exchange.opening ? exchange.target : std::string_view();
   const ResponseFields fields(exchange.decision, info, date_.view(), target);
   const Bytes text = exchange.is_head ? Bytes{} : as_bytes(fields.body());
@@ -187,7 +206,9 @@ void Site::respond(Exchange& exchange, const FileInfo* info) {
   // Before the call: an answer without content may end the request within it.
   exchange.verdict = exchange.decision.verdict;
   exchange.state = Exchange::State::kSending;
-  if (!server_->respond(id, status, fields.fields(), length, copied)) {
+  const Repetition repetition{text.empty() ? static_cast<uint32_t>(copied.size()) : 0, status, exchange.verdict};
+  const http3::Repeatable terms{fresh_until, std::bit_cast<uint64_t>(repetition)};
+  if (!server_->respond(id, status, fields.fields(), length, copied, &terms)) {
     exchange.verdict = kGivenUp;
     exchange.state = Exchange::State::kDecided;
     exchange.has_info = info != nullptr;

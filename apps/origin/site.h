@@ -11,7 +11,8 @@
 #include "apps/origin/content_client.h"
 #include "apps/origin/responses.h"
 #include "apps/origin/verdicts.h"
-#include "apps/origin/wall_clock.h"
+#include "apps/settings/wall_clock.h"
+#include "base/cache_line.h"
 #include "base/verdict.h"
 #include "base/worker_stats.h"
 
@@ -44,7 +45,7 @@ class Site : public http3::Application {
   // server's chunks have room for it besides the head.
   static constexpr uint64_t kCopiedContent = 1024;
 
-  Site(const SiteLimits& limits, ContentClient& content, const WallClock& wall);
+  Site(const SiteLimits& limits, ContentClient& content, const settings::WallClock& wall);
 
   // Before anything else; the server outlives all calls.
   void serve_through(http3::Server& server) { server_ = &server; }
@@ -57,11 +58,11 @@ class Site : public http3::Application {
 
   void on_request(http3::RequestId request, const http3::RequestHead& head) override;
   void on_content_end(http3::RequestId request, uint64_t length) override;
+  void on_repeated(uint64_t mark) override;
   void on_writable(http3::RequestId request) override;
   void on_gone(http3::RequestId request) override;
   void prefetch(http3::RequestId request) const override {
-    const auto* progress = reinterpret_cast<const char*>(&exchanges_[request.index]);
-    for (size_t at = 0; at < sizeof(Progress); at += 64) __builtin_prefetch(progress + at, 1);
+    prefetch_object<Access::kWrite>(static_cast<const Progress&>(exchanges_[request.index]));
   }
 
   const SiteStatistics& statistics() const { return statistics_; }
@@ -107,8 +108,9 @@ class Site : public http3::Application {
   void finish(ContentTask* task);
   void on_opened(Exchange& exchange, ContentTask& task);
   void on_read(Exchange& exchange, ContentTask& task);
-  void decide_for(Exchange& exchange, const Decision& decision, const FileInfo* info, Chunk* whole, FileRef file);
-  void respond(Exchange& exchange, const FileInfo* info);
+  void decide_for(Exchange& exchange, const Decision& decision, const FileInfo* info, Chunk* whole, FileRef file,
+                  Instant fresh_until = {});
+  void respond(Exchange& exchange, const FileInfo* info, Instant fresh_until = {});
   Bytes content_to_copy(const Exchange& exchange) const;
   void forget_copied(Exchange& exchange);
   void pump(Exchange& exchange);
@@ -121,7 +123,7 @@ class Site : public http3::Application {
 
   SiteLimits limits_;
   ContentClient& content_;
-  const WallClock& wall_;
+  const settings::WallClock& wall_;
   http3::Server* server_ = nullptr;
   std::pmr::vector<Exchange> exchanges_;
   std::vector<http3::RequestId> to_retry_, retrying_;

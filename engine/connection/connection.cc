@@ -40,9 +40,9 @@ Connection::Connection(Shard& shard, const ConnectionStart& start, Instant now)
       idle_timeout_(shard.config.idle_timeout),
       idle_from_(now),
       handshake_deadline_(now + shard.config.handshake_timeout),
+      last_dcid_(start.local_id),
       original_dcid_(start.original_dcid),
       initial_dcid_(start.initial_dcid),
-      last_dcid_(start.local_id),
       cookie_(start.cookie),
       server_name_(start.server_name),
       memory_(start.memory) {

@@ -86,10 +86,9 @@ bool Connection::next_event(Event& event) {
 }
 
 bool Connection::deliver_events(SpscRing<Event>& events) {
-  Event event;
-  while (events.room() > 0 && next_event(event)) {
-    event.connection = handle_;
-    events.push(event);
+  for (Event* event = events.free_slot(); event && next_event(*event); event = events.free_slot()) {
+    event->connection = handle_;
+    events.push_filled();
   }
   return !has_events();
 }

@@ -41,6 +41,7 @@ void Connection::note_stream_acked(const SentFrame& frame) {
   const bool goes_on = run.type == SentFrameType::kStream && run.id == frame.id && !run.fin &&
                        run.offset + run.length == frame.offset && run.length < kLongest;
   if (!goes_on) {
+    streams_.expect_acked(frame.id);
     tell_stream_acked();
     run = frame;
     return;

@@ -5,9 +5,6 @@
 namespace viaduct::quic {
 namespace {
 
-// Ranges of one ACK frame that are looked at; what a peer reports beyond has been reported before.
-constexpr size_t kMaxAckRanges = 256;
-
 TransportError violation(FrameType type, std::string_view reason) {
   return {ErrorCode::kProtocolViolation, static_cast<uint64_t>(type), reason};
 }
@@ -116,7 +113,7 @@ FrameOutcome Connection::apply_stream_frame(const Frame& frame) {
 }
 
 TransportError Connection::apply_ack(const AckFrame& frame, PacketSpace space, Instant now) {
-  std::array<PacketRange, kMaxAckRanges> ranges;
+  auto& ranges = shard_.acked_ranges;
   size_t count = 0;
   for (AckRangeReader reader(frame); count < ranges.size() && reader.next(ranges[count]);) ++count;
   // Microseconds on the wire; a delay beyond an hour is nonsense and would overflow.

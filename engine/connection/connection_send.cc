@@ -232,9 +232,12 @@ void Connection::write_connection_frames(PacketPart& part, Instant now) {
 // A large window is acknowledged in larger steps, where the peer offers that.
 void Connection::write_ack_frequency_request(PacketPart& part, Instant now) {
   const Duration rtt = recovery_.rtt().smoothed();
-  const uint64_t packets = recovery_.controller().window() / mtu_.current();
-  const bool wants = handshake_confirmed_ && ack_request_.wants(packets, rtt);
-  if (!wants || part.is_full() || part.payload.writer.remaining() < kLargestAckFrequency) return;
+  if (!handshake_confirmed_ || !ack_request_.is_offered()) return;
+  // Of 32 bits: it is asked for each packet, and a division of more takes twice as long.
+  const auto window = static_cast<uint32_t>(std::min<uint64_t>(recovery_.controller().window(), UINT32_MAX));
+  const uint32_t packets = window / static_cast<uint32_t>(mtu_.current());
+  if (!ack_request_.wants(packets, rtt) || part.is_full() || part.payload.writer.remaining() < kLargestAckFrequency)
+    return;
   const AckFrequencyFrame frame = ack_request_.next(packets, rtt);
   write_ack_frequency(part.payload.writer, frame);
   part.record_eliciting({.offset = frame.sequence, .type = SentFrameType::kAckFrequency});

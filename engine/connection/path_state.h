@@ -106,8 +106,8 @@ struct PathResponses {
   }
   bool empty() const { return count == 0; }
 
-  std::array<Response, kMax> waiting{};
   uint8_t count = 0;
+  std::array<Response, kMax> waiting{};
 };
 
 }  // namespace viaduct::quic

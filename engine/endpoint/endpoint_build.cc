@@ -4,21 +4,11 @@
 #include "engine/endpoint/shard.h"
 
 namespace viaduct::quic {
-namespace {
-
-// Of thousands of connections that take turns, the next one is in no near cache: what a visit touches comes while the
-// one before is built.
-void prefetch(const Connection& connection) {
-  const auto* bytes = reinterpret_cast<const char*>(&connection);
-  for (size_t at = 0; at < sizeof(Connection); at += 64) __builtin_prefetch(bytes + at);
-}
-
-}  // namespace
 
 size_t Shard::build(std::span<Packet*> packets, Instant now) {
   check_owner();
   size_t built = 0;
-  while (built < packets.size()) {
+  while (built < packets.size() && !(to_send_.empty() && replies_.empty())) {
     const auto burst = packets.subspan(built, std::min<size_t>(packets.size() - built, kBurst));
     const size_t count = build_burst(burst, now);
     built += count;
@@ -43,7 +33,8 @@ size_t Shard::build_burst(std::span<Packet*> packets, Instant now) {
   size_t visited_count = 0;
   while (built < packets.size() && !to_send_.empty()) {
     Connection& connection = *to_send_.pop_front();
-    if (const Connection* next = to_send_.front()) prefetch(*next);
+    // Of thousands of connections that take turns, the next one is in no near cache: it comes while this one is built.
+    if (const Connection* next = to_send_.front()) next->prefetch();
     visited[visited_count++] = &connection;
     unsigned turn = 0;
     while (turn < config.packets_per_visit && built < packets.size() && batch_.has_room(config.max_udp_payload) &&

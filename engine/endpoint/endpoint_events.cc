@@ -5,37 +5,40 @@ namespace viaduct::quic {
 
 // True where one was carried out.
 bool Shard::run_commands(Instant now) {
-  for (unsigned i = 0; i < config.commands_per_loop; ++i) {
-    if (!waiting_command_) {
-      Command next;
-      if (!channel.commands.pop(next)) return i > 0;
-      waiting_command_ = next;
-    }
+  size_t done = 0;
+  command_waits_ = false;
+  while (done < config.commands_per_loop && !command_waits_) {
+    const std::span<const Command> next = channel.commands.front(config.commands_per_loop - done);
+    if (next.empty()) break;
+    size_t count = 0;
+    while (count < next.size() && run_command(next[count], now)) ++count;
+    channel.commands.drop_front(count);
+    done += count;
     // One that finds no memory waits, and those behind it: memory comes back as peers acknowledge.
-    if (!run_command(*waiting_command_, now)) return i > 0;
-    waiting_command_.reset();
+    command_waits_ = count < next.size();
   }
-  return true;
+  return done > 0;
 }
 
 // False where it must be repeated.
 bool Shard::run_command(const Command& command, Instant now) {
   Connection* connection = connections.get({command.connection.index, command.connection.generation});
-  if (command.type == CommandType::kConsume && (command.token & ReceiveStore::kPacketToken) != 0) {
-    consume_datagram(command.token);
-    return true;
+  if (command.type != CommandType::kConsume) {
+    if (connection && connection->state() == Connection::State::kOpen) {
+      if (!connection->execute(command, now)) return false;
+    } else {
+      if (command.chunk && !return_chunk(command)) return false;
+      stats.commands_ignored.add();
+    }
   }
-  if (command.type == CommandType::kConsume) {
-    const Consumed consumed = streams.received.consume(command.token);
-    if (connection) connection->on_consumed(consumed);
-    return true;
-  }
-  if (!connection || connection->state() != Connection::State::kOpen) {
-    if (command.chunk && !return_chunk(command)) return false;
-    stats.commands_ignored.add();
-    return true;
-  }
-  return connection->execute(command, now);
+  if (command.token != 0) consume(command.token, connection);
+  return true;
+}
+
+void Shard::consume(uint64_t token, Connection* connection) {
+  if ((token & ReceiveStore::kPacketToken) != 0) return consume_datagram(token);
+  const Consumed consumed = streams.received.consume(token);
+  if (connection) connection->on_consumed(consumed);
 }
 
 void Shard::consume_datagram(uint64_t token) {
@@ -52,6 +55,10 @@ void Shard::consume_datagram(uint64_t token) {
 // Hands a write back at once. Its connection is gone or going; what it owned was handed back before or comes
 // by itself.
 bool Shard::return_chunk(const Command& command) {
+  if (command.quiet) {
+    command.chunk->drop();
+    return true;
+  }
   if (channel.events.room() == 0) return false;
   channel.events.push(Event{.type = EventType::kReleased,
                             .connection = command.connection,

@@ -8,26 +8,7 @@
 
 namespace viaduct::quic {
 
-using crypto::MaskJob;
 using crypto::OpenJob;
-
-// Short-header packets of established connections, stage by stage.
-struct Shard::OneRttBurst {
-  struct Item {
-    Packet* packet;
-    Connection* connection;
-    uint64_t number;
-    uint8_t header_size;
-    uint8_t first_octet;
-    OneRttKeys::Phase phase;
-    bool opened_here;          // by the burst's own call; what begins a phase is opened later, alone
-    StatelessResetToken tail;  // the last bytes as received: opening in place destroys them
-  };
-  std::array<Item, kBurst> items;
-  std::array<MaskJob, kBurst> masks;
-  std::array<OpenJob, kBurst> opens;
-  size_t count = 0;
-};
 
 namespace {
 
@@ -84,7 +65,6 @@ void Shard::ingest(std::span<Packet*> datagrams, Instant now) {
 }
 
 void Shard::ingest_burst(std::span<Packet*> burst, Instant now) {
-  std::array<Arrival, kBurst> arrivals;
   std::array<Bytes, kBurst> wanted;
   std::array<uint32_t, kBurst> found;
   size_t count = 0;
@@ -100,7 +80,7 @@ void Shard::ingest_burst(std::span<Packet*> burst, Instant now) {
       finish_datagram(*packet, kMalformed);
       continue;
     }
-    arrivals[count] = {packet, *header, CidIndex::kNone};
+    arrivals_[count] = {packet, *header, CidIndex::kNone};
     wanted[count++] = header->dcid;
   }
   ids.find(std::span(wanted).first(count), found);
@@ -108,11 +88,12 @@ void Shard::ingest_burst(std::span<Packet*> burst, Instant now) {
     if (found[i] != CidIndex::kNone) __builtin_prefetch(by_index_[found[i]]);
   }
 
-  OneRttBurst one_rtt;
+  OneRttBurst& one_rtt = one_rtt_;
+  one_rtt.count = 0;
   std::array<Arrival*, kBurst> others;
   size_t other_count = 0;
   for (size_t i = 0; i < count; ++i) {
-    Arrival& arrival = arrivals[i];
+    Arrival& arrival = arrivals_[i];
     arrival.connection = found[i];
     Connection* connection = found[i] == CidIndex::kNone ? nullptr : by_index_[found[i]];
     const size_t header_size = 1 + arrival.header.dcid.size();

@@ -131,8 +131,12 @@ void Shard::check_owner() {
 bool Shard::step(Instant now) {
   check_owner();
   last_step_ = now;
-  enter(Stage::kCommands);
-  bool worked = run_commands(now);
+  // A stage that has nothing to do is not entered: to read the counter costs more than to look.
+  bool worked = false;
+  if (!channel.commands.empty()) {
+    enter(Stage::kCommands);
+    worked = run_commands(now);
+  }
   collect_tls();
   if (!in_tls_.empty()) {
     enter(Stage::kTls);
@@ -145,18 +149,19 @@ bool Shard::step(Instant now) {
     connection.on_timer(now);
     destroy_if_finished(connection);
   }) > 0;
+  if (to_tell_.empty()) return worked;
   enter(Stage::kEvents);
   return deliver_events() || worked;
 }
 
 Instant Shard::deadline() const {
   // A command that waits for memory holds up those behind it.
-  const bool has_commands = !waiting_command_ && !channel.commands.empty();
+  const bool has_commands = !command_waits_ && !channel.commands.empty();
   const bool has_events = !to_tell_.empty() && channel.events.size() < channel.events.capacity();
   if (!to_send_.empty() || !in_tls_.empty() || !replies_.empty() || has_commands || has_events || has_ready_tls()) {
     return Instant();
   }
-  const bool waits_for_room = !to_tell_.empty() || waiting_command_;
+  const bool waits_for_room = !to_tell_.empty() || command_waits_;
   return waits_for_room ? std::min(wheel.next_deadline(), last_step_ + kRoomRetry) : wheel.next_deadline();
 }
 

@@ -85,6 +85,8 @@ class Shard {
   EndpointStats stats;
   size_t held_packets = 0;
   std::array<PacketPart, kPacketSpaces> parts;  // of the datagram being built
+  // Ranges of the ACK frame at hand: as many as are looked at. What a peer reports beyond has been reported before.
+  std::array<PacketRange, 256> acked_ranges;
 
  private:
   // A datagram on its way through ingest().
@@ -93,7 +95,23 @@ class Shard {
     flowsteer::InvariantHeader header;
     uint32_t connection = CidIndex::kNone;
   };
-  struct OneRttBurst;
+  // Short-header packets of established connections, stage by stage.
+  struct OneRttBurst {
+    struct Item {
+      Packet* packet;
+      Connection* connection;
+      uint64_t number;
+      uint8_t header_size;
+      uint8_t first_octet;
+      OneRttKeys::Phase phase;
+      bool opened_here;          // by the burst's own call; what begins a phase is opened later, alone
+      StatelessResetToken tail;  // the last bytes as received: opening in place destroys them
+    };
+    std::array<Item, kBurst> items;
+    std::array<crypto::MaskJob, kBurst> masks;
+    std::array<crypto::OpenJob, kBurst> opens;
+    size_t count = 0;
+  };
 
   // endpoint_ingest.cc
   void ingest_burst(std::span<Packet*> burst, Instant now);
@@ -121,6 +139,7 @@ class Shard {
   bool run_commands(Instant now);
   bool run_command(const Command& command, Instant now);
   bool return_chunk(const Command& command);
+  void consume(uint64_t token, Connection* connection);
   void consume_datagram(uint64_t token);
   void run_tls(Instant now);
   void collect_tls();
@@ -138,13 +157,16 @@ class Shard {
   IntrusiveList<Connection, ConnectionsToTell> to_tell_;
   IntrusiveList<Connection, ConnectionsInTls> in_tls_;
   std::vector<Connection*> by_index_;
+  // Of the burst at hand. Made once: to clear them for each would cost as much as to look some packets up.
+  std::array<Arrival, kBurst> arrivals_;
+  OneRttBurst one_rtt_;
   SealBatch batch_;
   StatelessReplies replies_;
   AddressTokens tokens_;
   RateLimit path_mtu_limit_;
   std::vector<Packet*> released_;
   bool released_taken_ = false;
-  std::optional<Command> waiting_command_;
+  bool command_waits_ = false;  // the first one in the ring, for memory
   Instant last_step_;
   bool shutting_down_ = false;
   const void* owner_ = nullptr;

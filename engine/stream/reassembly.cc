@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 namespace viaduct::quic {
 namespace {
@@ -114,8 +115,19 @@ void Reassembly::advance(ReceiveStore& store) {
   }
 }
 
+bool Reassembly::insert_whole(ReceiveStore& store, Bytes data) {
+  whole_ = store.lend_whole(data);
+  if (whole_ == 0) return false;
+  contiguous_ = data.size();
+  return true;
+}
+
 LentBytes Reassembly::read(ReceiveStore& store) {
   if (!has_readable()) return {};
+  if (whole_ != 0) {
+    delivered_ = contiguous_;
+    return store.whole(std::exchange(whole_, 0));
+  }
   ReceiveBlock* block = block_at(store, delivered_ / kBlock);
   const uint64_t begin = delivered_ % kBlock;
   const uint64_t length = std::min(contiguous_ - delivered_, kBlock - begin);
@@ -124,6 +136,7 @@ LentBytes Reassembly::read(ReceiveStore& store) {
 }
 
 void Reassembly::discard(ReceiveStore& store) {
+  if (whole_ != 0) store.consume(std::exchange(whole_, 0));
   while (ReceiveBlock* block = blocks_) {
     store.orphan(block);
     block->held = block->lent;

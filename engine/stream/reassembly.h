@@ -8,12 +8,6 @@
 
 namespace viaduct::quic {
 
-// Bytes lent to the application until ReceiveStore::consume(token).
-struct LentBytes {
-  Bytes bytes;
-  uint64_t token = 0;
-};
-
 // The memory is the store's. Bytes that were received are never received again: repeated ones, even with other
 // content, change nothing that was handed on (RFC 9000 section 2.2 lets us choose). Stays where it was made.
 // meets RFC 9000 21.7-1
@@ -25,6 +19,9 @@ class Reassembly {
 
   // False, and nothing changed, where the store has too few blocks left.
   bool insert(ReceiveStore& store, uint64_t offset, Bytes data);
+  // The same for all bytes that there will be, none of which was here before; no more than a block holds. They are not
+  // searched for then, and cost less.
+  bool insert_whole(ReceiveStore& store, Bytes data);
   // The next bytes in order, of one block; empty where there are none.
   LentBytes read(ReceiveStore& store);
   // Gives all memory back but what is lent. Nothing may be inserted any more.
@@ -50,6 +47,7 @@ class Reassembly {
   uint64_t ahead_ = 0;               // bytes received beyond contiguous_
   ReceiveBlock* blocks_ = nullptr;   // all of them
   ReceiveBlock* current_ = nullptr;  // the one found last
+  uint64_t whole_ = 0;               // the token of what insert_whole() took, until it is read
 };
 
 }  // namespace viaduct::quic

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cassert>
+#include <cstring>
 #include <new>
 
 #include "base/poison.h"
@@ -46,15 +47,37 @@ ReceiveBlock* ReceiveStore::find(const Reassembly* owner, uint64_t number) const
   return block;
 }
 
-ReceiveBlock* ReceiveStore::acquire(Reassembly* owner, uint64_t stream, uint64_t number) {
+ReceiveBlock* ReceiveStore::take_free(Reassembly* owner, uint64_t stream) {
   ReceiveBlock* block = free_;
   free_ = block->next;
   use_.count_taken();
   unpoison(block->bytes.data(), block->bytes.size());
-  block->number = number;
   block->stream = stream;
   block->owner = owner;
   block->held = block->lent = 0;
+  return block;
+}
+
+uint64_t ReceiveStore::lend_whole(Bytes data) {
+  assert(!data.empty() && data.size() <= ReceiveBlock::kSize);
+  if (!free_) {
+    count_refused();
+    return 0;
+  }
+  ReceiveBlock* block = take_free(nullptr, Consumed::kWhole);
+  std::memcpy(block->bytes.data(), data.data(), data.size());
+  block->held = static_cast<uint32_t>(data.size());
+  return lend(block, block->held);
+}
+
+LentBytes ReceiveStore::whole(uint64_t token) const {
+  const ReceiveBlock& block = blocks_[static_cast<uint32_t>(token)];
+  return {.bytes = {block.bytes.data(), token >> kTokenLengthShift}, .token = token};
+}
+
+ReceiveBlock* ReceiveStore::acquire(Reassembly* owner, uint64_t stream, uint64_t number) {
+  ReceiveBlock* block = take_free(owner, stream);
+  block->number = number;
   block->has_gaps = false;
 
   ReceiveBlock*& bucket = buckets_[bucket_of(owner, number)];

@@ -30,10 +30,18 @@ struct ReceiveBlock {
   alignas(64) std::array<uint8_t, kSize> bytes;
 };
 
+// Bytes lent to the application until ReceiveStore::consume(token).
+struct LentBytes {
+  Bytes bytes;
+  uint64_t token = 0;
+};
+
 // What a kConsume gives back.
 struct Consumed {
-  uint64_t stream = 0;
+  uint64_t stream = 0;  // kWhole: of one that needs no more credit
   uint32_t length = 0;
+
+  static constexpr uint64_t kWhole = ~uint64_t{0};
 };
 
 // A fixed number of blocks, found by owner and number in constant time. The blocks that a stream pins depend on the
@@ -50,6 +58,12 @@ class ReceiveStore {
   ~ReceiveStore();
   ReceiveStore(const ReceiveStore&) = delete;
   ReceiveStore& operator=(const ReceiveStore&) = delete;
+
+  // A copy, lent already, of a whole stream's bytes: they have no owner, because nothing will be looked for among them.
+  // The null token, and counted as refused, where no block is left. At most ReceiveBlock::kSize bytes, and not none.
+  uint64_t lend_whole(Bytes data);
+  // What a token stands for that lend_whole() gave.
+  LentBytes whole(uint64_t token) const;
 
   // The application used the bytes of an event. The token must be one that was lent, once; whether its connection
   // or stream still exists makes no difference.
@@ -73,6 +87,7 @@ class ReceiveStore {
   uint32_t reserve() const { return capacity_ < 16 ? 2 : capacity_ / 8; }
 
   ReceiveBlock* find(const Reassembly* owner, uint64_t number) const;
+  ReceiveBlock* take_free(Reassembly* owner, uint64_t stream);
   ReceiveBlock* acquire(Reassembly* owner, uint64_t stream, uint64_t number);
   // Takes the block away from its stream; the application may still have bytes of it.
   void orphan(ReceiveBlock* block);

@@ -38,11 +38,19 @@ void ReceiveStream::drop_unread(ReceiveWindow& connection, ReceiveStore& store) 
 FrameOutcome ReceiveStream::on_stream(const StreamFrame& frame, ReceiveWindow& connection, ReceiveStore& store) {
   const uint64_t end = frame.offset + frame.data.size();
   if (auto error = check(end, frame.fin, connection, static_cast<uint64_t>(FrameType::kStream))) return error;
-  if (state_ == State::kOpen && !bytes_.insert(store, frame.offset, frame.data)) return FrameOutcome::lacks_room();
+  if (state_ == State::kOpen && !take(frame, store)) return FrameOutcome::lacks_room();
   charge(end, connection);
   if (frame.fin) final_size_ = end;
   if (state_ != State::kOpen) drop_unread(connection, store);
   return {};
+}
+
+// False where there is no room. Most requests are one frame.
+bool ReceiveStream::take(const StreamFrame& frame, ReceiveStore& store) {
+  const bool is_first = window_.received() == 0 && !has_final_size();
+  const bool is_whole = is_first && frame.fin && frame.offset == 0 && !frame.data.empty();
+  if (is_whole && frame.data.size() <= ReceiveBlock::kSize) return bytes_.insert_whole(store, frame.data);
+  return bytes_.insert(store, frame.offset, frame.data);
 }
 
 // meets RFC 9000 4.5-1 19.9-1

@@ -52,6 +52,7 @@ class ReceiveStream {
 
   TransportError check(uint64_t end, bool is_final, const ReceiveWindow& connection, uint64_t frame_type) const;
   void charge(uint64_t end, ReceiveWindow& connection);
+  bool take(const StreamFrame& frame, ReceiveStore& store);
   void drop_unread(ReceiveWindow& connection, ReceiveStore& store);
 
   Reassembly bytes_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/cache_line.h"
 #include "base/chunk.h"
 #include "base/intrusive_list.h"
 #include "base/pool.h"
@@ -13,13 +14,15 @@
 
 namespace viaduct::quic {
 
-// One kWrite: bytes of a chunk whose reference the application gave us. A node of the endpoint's pool.
-struct Write : ListNode<> {
+// One kWrite: bytes of a chunk whose reference the application gave us. A node of the endpoint's pool, on a cache line
+// of its own.
+struct alignas(kCacheLine) Write : ListNode<> {
   Chunk* chunk = nullptr;  // null only where length is 0
   uint32_t offset = 0;     // of the bytes, within the chunk
   uint32_t length = 0;
   uint64_t stream = 0;
   uint64_t stream_offset = 0;  // of the bytes, within the stream
+  bool quiet = false;
 };
 using WritePool = Pool<Write>;
 using WriteList = IntrusiveList<Write>;

@@ -27,11 +27,12 @@ StreamSet::WriteResult StreamSet::write(const Command& command) {
   write->offset = command.offset;
   write->length = command.length;
   write->stream = id;
+  write->quiet = command.quiet;
 
   Stream* stream = resources_.table.find(number_, id);
   const bool opens = initiator_of(id) == role_ && stream_index(id) == own_[is_unidirectional(id)].opened;
   if (opens && !(stream = open_own(id))) {
-    resources_.writes.release(resources_.writes.handle_of(*write));
+    forget(*write);
     return WriteResult::kNoStreams;
   }
   if (!stream || !stream->sends || !stream->send.is_writable()) {
@@ -70,6 +71,7 @@ void StreamSet::stop_sending(uint64_t id, uint64_t error) {
 void StreamSet::on_consumed(const Consumed& consumed) {
   receive_window_.consume(consumed.length);
   check_receive_window();
+  if (consumed.stream == Consumed::kWhole) return;
   Stream* stream = resources_.table.find(number_, consumed.stream);
   if (!stream) return;
   stream->receive.on_consumed(consumed.length);
@@ -128,16 +130,35 @@ void StreamSet::next_stream_event(Stream& stream, Event& event) {
   finish_if_done(stream);
 }
 
+// Quiet writes in a row are told at once.
 bool StreamSet::next_released_event(Event& event) {
-  while (Write* write = released_.pop_front()) {
+  if (const uint64_t quiet = drop_quiet_writes(); quiet > 0) {
+    event.type = EventType::kDelivered;
+    event.value = quiet;
+    return true;
+  }
+  while (Write* write = released_.front()) {
+    if (write->quiet) return next_released_event(event);
     event.type = EventType::kReleased;
     event.stream = write->stream;
     event.chunk = write->chunk;
     event.length = write->length;
-    resources_.writes.release(resources_.writes.handle_of(*write));
+    forget(*write);
     if (event.chunk) return true;
   }
   return false;
 }
+
+// Those at the front of what is released; how many.
+uint64_t StreamSet::drop_quiet_writes() {
+  uint64_t count = 0;
+  for (Write* write = released_.front(); write && write->quiet; write = released_.front(), ++count) {
+    if (write->chunk) write->chunk->drop();
+    forget(*write);
+  }
+  return count;
+}
+
+void StreamSet::forget(Write& write) { resources_.writes.release(resources_.writes.handle_of(write)); }
 
 }  // namespace viaduct::quic

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/cache_line.h"
 #include "engine/stream/stream_set.h"
 #include "engine/wire/frame_writer.h"
 
@@ -13,12 +14,6 @@ constexpr size_t kMinRoom = 32;
 
 constexpr uint8_t lowest_bit(uint8_t bits) { return static_cast<uint8_t>(bits & -bits); }
 
-// Where many streams have a little each to send, the next one is in no near cache.
-void prefetch(const Stream& stream) {
-  const auto* bytes = reinterpret_cast<const char*>(&stream);
-  for (size_t at = 0; at < sizeof(Stream); at += 64) __builtin_prefetch(bytes + at, 1);
-}
-
 }  // namespace
 
 // --- data ---
@@ -29,7 +24,8 @@ bool StreamSet::next_data(size_t room, StreamData& data) {
     const uint64_t before = send_window_.available();
     const size_t data_room = stream_data_room(room, stream->id, stream->send.next_offset());
     uint64_t credit = before;
-    if (const Stream* next = ready_.next(*stream)) prefetch(*next);
+    // Where many streams have a little each to send, the next one is in no near cache.
+    if (const Stream* next = ready_.next(*stream)) prefetch_object<Access::kWrite>(*next);
     data = {.stream = stream->id, .span = stream->send.next(data_room, credit, resources_.ranges)};
     send_window_.use(before - credit);
 

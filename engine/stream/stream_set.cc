@@ -25,7 +25,9 @@ StreamSet::StreamSet(StreamResources& resources, Role role, const StreamLimits& 
 
 StreamSet::~StreamSet() {
   close();
-  while (Write* write = released_.pop_front()) resources_.writes.release(resources_.writes.handle_of(*write));
+  while (Write* write = released_.front()) {
+    if (drop_quiet_writes() == 0) forget(*write);
+  }
 }
 
 void StreamSet::close() {
@@ -73,15 +75,14 @@ Stream* StreamSet::make_stream(uint64_t id) {
   return stream;
 }
 
-// Opening a stream opens all lower ones of its kind (RFC 9000 section 3.2).
+// Opening a stream opens all lower ones of its kind (RFC 9000 section 3.2); the last is `stream`.
 // meets RFC 9000 3.2-1 4.6-3 19.11-4
-FrameOutcome StreamSet::open_for_peer(uint64_t id, FrameType frame) {
+FrameOutcome StreamSet::open_for_peer(uint64_t id, FrameType frame, Stream*& stream) {
   PeerKind& kind = peer_[is_unidirectional(id)];
   if (stream_index(id) >= kind.limit) return stream_error(ErrorCode::kStreamLimitError, frame, "too many streams");
   while (kind.opened <= stream_index(id)) {
-    if (!make_stream(make_stream_id(peer_of(role_), is_unidirectional(id), kind.opened))) {
-      return FrameOutcome::lacks_room();
-    }
+    stream = make_stream(make_stream_id(peer_of(role_), is_unidirectional(id), kind.opened));
+    if (!stream) return FrameOutcome::lacks_room();
     ++kind.opened;
   }
   check_stream_limit(is_unidirectional(id));
@@ -101,7 +102,7 @@ FrameOutcome StreamSet::find(uint64_t id, Part part, FrameType frame, Stream*& s
       return stream_error(ErrorCode::kStreamStateError, frame, "stream of ours that is not open yet");
     }
   } else if (stream_index(id) >= peer_[is_unidirectional(id)].opened) {
-    if (auto outcome = open_for_peer(id, frame); !outcome.is_ok()) return outcome;
+    return open_for_peer(id, frame, stream);
   }
   stream = resources_.table.find(number_, id);
   return {};

@@ -98,6 +98,8 @@ class StreamSet {
   }
 
   // --- from recovery: the fate of frames. Types that are not ours are ignored. ---
+  // Soon on_acked() will be called of the stream, which may be in no near cache.
+  void expect_acked(uint64_t id) const { resources_.table.prefetch(number_, id); }
   void on_acked(const SentFrame& frame);
   void on_lost(const SentFrame& frame);
 
@@ -137,7 +139,7 @@ class StreamSet {
 
   // --- stream_set.cc ---
   FrameOutcome find(uint64_t id, Part part, FrameType frame, Stream*& stream);
-  FrameOutcome open_for_peer(uint64_t id, FrameType frame);
+  FrameOutcome open_for_peer(uint64_t id, FrameType frame, Stream*& stream);
   Stream* make_stream(uint64_t id);
   uint64_t send_limit_for(uint64_t id) const;
   void finish_if_done(Stream& stream);
@@ -152,6 +154,8 @@ class StreamSet {
   bool next_limit_event(Event& event);
   void next_stream_event(Stream& stream, Event& event);
   bool next_released_event(Event& event);
+  uint64_t drop_quiet_writes();
+  void forget(Write& write);
 
   // --- stream_sending.cc ---
   void note_blocked(Stream& stream);

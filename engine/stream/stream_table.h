@@ -5,6 +5,7 @@
 #include <memory_resource>
 #include <vector>
 
+#include "base/cache_line.h"
 #include "base/intrusive_list.h"
 #include "base/pool.h"
 #include "engine/stream/receive_stream.h"
@@ -17,7 +18,11 @@ struct StreamsToSend;  // by what holds their bytes up: nothing, the connection'
 struct StreamsToControl;
 struct StreamsToTell;
 
-struct Stream : ListNode<AllStreams>, ListNode<StreamsToSend>, ListNode<StreamsToControl>, ListNode<StreamsToTell> {
+// On cache lines of its own: with thousands open, every line of one is fetched anew.
+struct alignas(kCacheLine) Stream : ListNode<AllStreams>,
+                                    ListNode<StreamsToSend>,
+                                    ListNode<StreamsToControl>,
+                                    ListNode<StreamsToTell> {
   Stream(uint32_t connection_number, uint64_t stream_id, uint64_t send_limit, uint64_t window, uint64_t max_window)
       : id(stream_id), connection(connection_number), send(send_limit), receive(stream_id, window, max_window) {}
 
@@ -48,6 +53,10 @@ class StreamTable {
   // A number for a connection's streams; not used twice.
   uint32_t next_connection() { return next_connection_++; }
   Stream* find(uint32_t connection, uint64_t id) const;
+  // Fetches what is most likely found.
+  void prefetch(uint32_t connection, uint64_t id) const {
+    if (const Stream* stream = buckets_[bucket_of(connection, id)]) prefetch_object<Access::kWrite>(*stream);
+  }
   // Null where the pool is used up. The ID must not be in the table.
   Stream* open(uint32_t connection, uint64_t id, uint64_t send_limit, uint64_t window, uint64_t max_window);
   void close(Stream& stream);

@@ -29,6 +29,57 @@ TEST(SpscRing, RoomForABurstIsSeenOnceThereIs) {
   EXPECT_EQ(ring.room(2), 4u);
 }
 
+TEST(SpscRing, TakesAndShowsItemsInPlace) {
+  SpscRing<int> ring(4);
+  for (int i = 0; i < 4; ++i) {
+    *ring.free_slot() = i;
+    EXPECT_EQ(ring.size(), static_cast<size_t>(i)) << "not before it is handed over";
+    ring.push_filled();
+  }
+  EXPECT_EQ(ring.free_slot(), nullptr);
+  EXPECT_EQ(ring.front(3).size(), 3u);
+  EXPECT_EQ(ring.size(), 4u) << "a look takes nothing";
+  EXPECT_EQ(ring.front(3).back(), 2);
+  ring.drop_front(3);
+  *ring.free_slot() = 4;
+  ring.push_filled();
+  EXPECT_EQ(ring.front(9).size(), 1u) << "what lies behind the end comes next";
+  EXPECT_EQ(ring.front(9)[0], 3);
+  ring.drop_front(1);
+  EXPECT_EQ(ring.front(9).size(), 1u);
+  EXPECT_EQ(ring.front(9)[0], 4);
+  ring.drop_front(1);
+  EXPECT_TRUE(ring.front(9).empty());
+  EXPECT_TRUE(ring.empty());
+}
+
+RC_GTEST_PROP(SpscRing, IsTheSameQueueInPlace, ()) {
+  SpscRing<int> ring(*rc::gen::inRange<size_t>(1, 20));
+  std::deque<int> model;
+  int next = 0;
+  for (const auto& [is_push, size] : *rc::gen::arbitrary<std::vector<std::pair<bool, uint8_t>>>()) {
+    if (is_push) {
+      int* slot = ring.free_slot();
+      RC_ASSERT((slot == nullptr) == (model.size() == ring.capacity()));
+      if (!slot) continue;
+      *slot = next;
+      ring.push_filled();
+      model.push_back(next++);
+    } else {
+      const size_t most = size % 24;
+      const std::span<const int> items = ring.front(most);
+      RC_ASSERT(items.size() <= std::min(most, model.size()));
+      RC_ASSERT(!items.empty() || most == 0 || model.empty());
+      for (const int item : items) {
+        RC_ASSERT(item == model.front());
+        model.pop_front();
+      }
+      ring.drop_front(items.size());
+    }
+    RC_ASSERT(ring.size() == model.size());
+  }
+}
+
 RC_GTEST_PROP(SpscRing, BehavesLikeABoundedQueue, ()) {
   SpscRing<int> ring(*rc::gen::inRange<size_t>(1, 20));
   std::deque<int> model;

@@ -15,13 +15,14 @@ using namespace http3;
 
 constexpr size_t kMaxPieces = 200;
 
-// Answers everything at once.
+// Answers everything at once, and the same again to whoever asks the same.
 struct Answering : Application {
   Server* server = nullptr;
   void on_request(RequestId id, const RequestHead& head) override {
     static constexpr uint8_t kBody[] = {'o', 'k'};
+    static constexpr Repeatable kAlways{Instant::never(), 0};
     require(!head.method.empty(), "a request asks for something");
-    server->respond(id, 200, {}, sizeof kBody, kBody);
+    server->respond(id, 200, {}, sizeof kBody, kBody, &kAlways);
   }
   void on_writable(RequestId) override {}
   void on_gone(RequestId) override {}

@@ -74,6 +74,11 @@ class FakeEngine {
   // Says of every write that it is delivered.
   void release_all() {
     for (const quic::Command& write : held_) {
+      if (write.quiet) {
+        write.chunk->drop();
+        push({.type = quic::EventType::kDelivered, .connection = write.connection, .value = 1});
+        continue;
+      }
       quic::Event event{.type = quic::EventType::kReleased, .connection = write.connection};
       event.length = write.length;
       event.stream = write.stream;
@@ -88,6 +93,7 @@ class FakeEngine {
   void push(const quic::Event& event) { channel.events.push(event); }
   void on_command(const quic::Command& command) {
     Outgoing& stream = out[command.stream];
+    if (command.token != 0) ++consumed;
     switch (command.type) {
       case quic::CommandType::kWrite:
         stream.bytes.append(reinterpret_cast<const char*>(command.chunk->data()) + command.offset, command.length);
@@ -101,7 +107,6 @@ class FakeEngine {
         stream.stop_sending = command.error;
         break;
       case quic::CommandType::kConsume:
-        ++consumed;
         break;
       case quic::CommandType::kClose:
         if (!closed_with) closed_with = command.error;

@@ -20,6 +20,7 @@ struct TestApplication : Application {
   std::vector<Asked> asked;
   std::vector<RequestId> writable, gone;
   std::vector<uint64_t> content;                 // lengths of whole requests
+  std::vector<uint64_t> repeated;                // marks
   std::function<void(RequestId)> answer_at_end;  // called when a request is there whole, if set
   std::function<void(RequestId)> answer;         // called for each request, if set
 
@@ -31,6 +32,7 @@ struct TestApplication : Application {
     content.push_back(length);
     if (answer_at_end) answer_at_end(id);
   }
+  void on_repeated(uint64_t mark) override { repeated.push_back(mark); }
   void on_writable(RequestId id) override { writable.push_back(id); }
   void on_gone(RequestId id) override { gone.push_back(id); }
 };

@@ -94,7 +94,7 @@ class Asked : public testing::Test {
   ContentConfig content_config;
   SiteLimits site_limits;
   http3::ServerLimits server_limits;
-  WallClock wall;
+  settings::WallClock wall;
   ChunkPool chunks{64, 1024 + Site::kCopiedContent};
   std::unique_ptr<ContentLoader> loader;
   std::unique_ptr<ContentClient> client;
@@ -174,6 +174,68 @@ TEST_F(Asked, again_and_again_for_a_small_file_without_asking_the_loader) {
   now = now + content_config.freshness;
   ask("/style.css");
   EXPECT_EQ(loader->statistics().opens, opens + 1);
+}
+
+// Answers that are repeated: the same as anew, and counted the same.
+class AskedAgain : public Asked {
+ protected:
+  AskedAgain() { content_config.freshness = Duration::seconds(60); }
+  // Asks, within a second, until the same is said without a request that takes state; the last answer's bytes.
+  std::string repeat(std::string_view path, std::vector<Field> extra = {}, std::string_view method = "GET") {
+    constexpr int64_t kSecond = 1'000'000'000;
+    now = now + Duration::nanoseconds(kSecond - (now.ns() + wall.offset()) % kSecond);
+    ask(path, extra, method);
+    ask(path, extra, method);
+    const std::string anew = engine->out[last].bytes;
+    const uint64_t taken = site->verdicts().sum();
+    auto fields = http3::request_fields(path, method);
+    fields.insert(fields.end(), extra.begin(), extra.end());
+    last = next;
+    next += 4;
+    engine->data(last, http3::headers(fields), true);
+    step();
+    EXPECT_EQ(server->requests().used(), 0u) << path;
+    EXPECT_EQ(site->verdicts().sum(), taken + 1);
+    EXPECT_TRUE(engine->out[last].fin);
+    EXPECT_EQ(engine->out[last].bytes, anew);
+    run();
+    return engine->out[last].bytes;
+  }
+};
+
+TEST_F(AskedAgain, for_a_small_file) {
+  EXPECT_EQ(http3::read_response(repeat("/style.css")).body, std::string(900, 's'));
+  EXPECT_EQ(count(kServed), 3u);
+  EXPECT_EQ(site->statistics().by_status[200].value(), 3u);
+  EXPECT_EQ(site->statistics().body_bytes.value(), 2700u);
+}
+
+TEST_F(AskedAgain, in_other_ways) {
+  const std::string tag = ask("/style.css").fields.at("etag");
+  EXPECT_EQ(http3::read_response(repeat("/style.css", {}, "HEAD")).body, "");
+  EXPECT_EQ(http3::read_response(repeat("/style.css", {{"range", "bytes=10-19"}})).body, std::string(10, 's'));
+  EXPECT_EQ(http3::read_response(repeat("/style.css", {{"range", "bytes=900-"}})).status, "416");
+  EXPECT_EQ(http3::read_response(repeat("/style.css", {{"if-none-match", tag}})).status, "304");
+  EXPECT_EQ(site->statistics().body_bytes.value(), 930u);
+  EXPECT_EQ(count(kServed), 7u);
+  EXPECT_EQ(count(kRangeRefused), 3u);
+  EXPECT_EQ(count(kNotModified), 3u);
+}
+
+TEST_F(AskedAgain, says_what_time_it_is) {
+  for (int i = 0; i < 20; ++i) {
+    const HttpDate date(wall.unix_seconds(now));
+    EXPECT_EQ(ask("/style.css").fields.at("date"), date.view());
+    now = now + Duration::milliseconds(200);
+  }
+}
+
+TEST_F(AskedAgain, says_what_is_there_once_the_old_is_not_fresh_any_more) {
+  repeat("/index.html");
+  folder.write("index.html", "<html>changed");
+  EXPECT_EQ(ask("/index.html").body, "<html>");
+  now = now + content_config.freshness;
+  EXPECT_EQ(ask("/index.html").body, "<html>changed");
 }
 
 TEST_F(Asked, for_a_file_larger_than_the_store) {

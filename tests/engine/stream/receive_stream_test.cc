@@ -12,8 +12,8 @@ namespace {
 
 constexpr uint64_t kWindow = 10'000;
 
-struct Fixture {
-  ~Fixture() {
+struct Receiving {
+  ~Receiving() {
     stream.clear(store);
     EXPECT_EQ(store.use().used(), 0u);
   }
@@ -44,7 +44,7 @@ struct Fixture {
 };
 
 TEST(ReceiveStream, EndsWhereItsFinSays) {
-  Fixture f;
+  Receiving f;
   EXPECT_TRUE(f.receive(100, 100, true).is_ok());
   EXPECT_FALSE(f.stream.has_data_event());
   EXPECT_FALSE(f.stream.is_receiving());
@@ -55,8 +55,48 @@ TEST(ReceiveStream, EndsWhereItsFinSays) {
   EXPECT_TRUE(f.receive(50, 150, true).is_ok()) << "repeated";
 }
 
+TEST(ReceiveStream, MayBeOneFrame) {
+  Receiving f;
+  EXPECT_TRUE(f.receive(0, 100, true).is_ok());
+  EXPECT_EQ(f.store.use().used(), 1u);
+  EXPECT_TRUE(f.receive(0, 100, true).is_ok()) << "repeated";
+  EXPECT_TRUE(f.receive(0, 50).is_ok());
+  EXPECT_TRUE(f.receive_reset(100).is_ok()) << "too late to mean anything";
+  EXPECT_EQ(f.receive(0, 101, true).error.code, ErrorCode::kFinalSizeError);
+  EXPECT_FALSE(f.stream.has_reset_event());
+  EXPECT_TRUE(f.read_all());
+  EXPECT_EQ(f.read, 100u);
+  EXPECT_TRUE(f.stream.is_finished());
+  EXPECT_EQ(f.connection.consumed(), 100u);
+  EXPECT_TRUE(f.receive(0, 100, true).is_ok()) << "repeated when it is over";
+  EXPECT_FALSE(f.stream.has_data_event());
+}
+
+TEST(ReceiveStream, OfOneFrameMayBeStoppedBeforeItIsRead) {
+  Receiving f;
+  EXPECT_TRUE(f.receive(0, 100, true).is_ok());
+  EXPECT_FALSE(f.stream.stop(f.connection, f.store)) << "all of it is here";
+  EXPECT_FALSE(f.stream.has_data_event());
+  EXPECT_EQ(f.connection.consumed(), 100u);
+  EXPECT_EQ(f.store.use().used(), 0u);
+}
+
+TEST(ReceiveStream, OfOneFrameNeedsRoomLikeAnyOther) {
+  Receiving f;
+  std::vector<uint64_t> taken;
+  while (const uint64_t token = f.store.lend_whole(pattern(0, 1))) taken.push_back(token);
+  EXPECT_EQ(taken.size(), 32u);
+  EXPECT_TRUE(f.receive(0, 100, true).no_room);
+  EXPECT_EQ(f.connection.received(), 0u);
+  f.store.consume(taken.back());
+  taken.pop_back();
+  EXPECT_TRUE(f.receive(0, 100, true).is_ok());
+  EXPECT_TRUE(f.read_all());
+  for (const uint64_t token : taken) f.store.consume(token);
+}
+
 TEST(ReceiveStream, MayEndWithoutBytes) {
-  Fixture f;
+  Receiving f;
   EXPECT_TRUE(f.receive(0, 10).is_ok());
   EXPECT_FALSE(f.read_all());
   EXPECT_TRUE(f.receive(10, 0, true).is_ok());
@@ -75,14 +115,14 @@ TEST(ReceiveStream, AFinalSizeIsFinal) {
     bool fin;
   };
   for (const Case& c : {Case{"beyond", 150, 100, false}, Case{"lower", 0, 100, true}, Case{"higher", 200, 1, true}}) {
-    Fixture f;
+    Receiving f;
     EXPECT_TRUE(f.receive(100, 100, true).is_ok());
     EXPECT_EQ(f.receive(c.offset, c.size, c.fin).error.code, ErrorCode::kFinalSizeError) << c.what;
   }
-  Fixture below;
+  Receiving below;
   EXPECT_TRUE(below.receive(100, 100).is_ok());
   EXPECT_EQ(below.receive(0, 150, true).error.code, ErrorCode::kFinalSizeError) << "below what has come";
-  Fixture reset;
+  Receiving reset;
   EXPECT_TRUE(reset.receive(100, 100, true).is_ok());
   EXPECT_EQ(reset.receive_reset(201).error.code, ErrorCode::kFinalSizeError);
   EXPECT_EQ(reset.receive_reset(199).error.code, ErrorCode::kFinalSizeError);
@@ -90,14 +130,14 @@ TEST(ReceiveStream, AFinalSizeIsFinal) {
 
 // proves RFC 9000 4.1-2 19.10-4
 TEST(ReceiveStream, LimitsHoldForOffsetsAndNotForBytes) {
-  Fixture f;
+  Receiving f;
   EXPECT_TRUE(f.receive(kWindow - 1, 1).is_ok());
   EXPECT_EQ(f.connection.received(), kWindow);
   EXPECT_TRUE(f.receive(kWindow - 1, 1).is_ok());
   EXPECT_EQ(f.connection.received(), kWindow) << "counted once";
   EXPECT_EQ(f.receive(kWindow, 1).error.code, ErrorCode::kFlowControlError);
 
-  Fixture narrow;
+  Receiving narrow;
   narrow.connection = ReceiveWindow(100, 100);
   EXPECT_EQ(narrow.receive(50, 51).error.code, ErrorCode::kFlowControlError) << "the connection's";
   EXPECT_TRUE(narrow.receive(50, 50).is_ok());
@@ -106,7 +146,7 @@ TEST(ReceiveStream, LimitsHoldForOffsetsAndNotForBytes) {
 // A reset's final size counts for flow control like bytes, and is credited at once: nobody will read it.
 // proves RFC 9000 4.5-1
 TEST(ReceiveStream, AResetIsChargedAndCredited) {
-  Fixture f;
+  Receiving f;
   EXPECT_TRUE(f.receive(0, 100).is_ok());
   f.read_all();
   EXPECT_TRUE(f.receive(200, 100).is_ok());
@@ -123,12 +163,12 @@ TEST(ReceiveStream, AResetIsChargedAndCredited) {
   EXPECT_TRUE(f.receive_reset(1000).is_ok());
   EXPECT_EQ(f.connection.consumed(), 1000u);
 
-  Fixture wide;
+  Receiving wide;
   EXPECT_EQ(wide.receive_reset(kWindow + 1).error.code, ErrorCode::kFlowControlError);
 }
 
 TEST(ReceiveStream, AResetAfterTheLastByteIsIgnored) {
-  Fixture f;
+  Receiving f;
   EXPECT_TRUE(f.receive(0, 100, true).is_ok());
   EXPECT_TRUE(f.receive_reset(100).is_ok());
   EXPECT_FALSE(f.stream.has_reset_event());
@@ -136,7 +176,7 @@ TEST(ReceiveStream, AResetAfterTheLastByteIsIgnored) {
 }
 
 TEST(ReceiveStream, StoppedItDropsAndCreditsWhatComes) {
-  Fixture f;
+  Receiving f;
   EXPECT_TRUE(f.receive(0, 100).is_ok());
   EXPECT_TRUE(f.stream.stop(f.connection, f.store));
   EXPECT_EQ(f.connection.consumed(), 100u);
@@ -153,7 +193,7 @@ TEST(ReceiveStream, StoppedItDropsAndCreditsWhatComes) {
 
 // Bytes lent before a stop or a reset are credited when they come back, and only then.
 TEST(ReceiveStream, LentBytesAreCreditedOnce) {
-  Fixture f;
+  Receiving f;
   EXPECT_TRUE(f.receive(0, 100).is_ok());
   bool fin;
   const LentBytes lent = f.stream.read(f.store, fin);
@@ -165,7 +205,7 @@ TEST(ReceiveStream, LentBytesAreCreditedOnce) {
 }
 
 TEST(ReceiveStream, ChangesNothingWhereTheStoreIsFull) {
-  Fixture f;
+  Receiving f;
   std::vector<std::unique_ptr<Reassembly>> others;
   for (uint64_t i = 0; i < 32; ++i) {
     others.push_back(std::make_unique<Reassembly>(i));

@@ -163,6 +163,44 @@ TEST(StreamEvents, WritesAreReleasedOnceAcknowledged) {
   EXPECT_EQ(f.streams.open_streams(), 0u);
 }
 
+// Of many at once there is one event, and their references are dropped; others keep their place among them.
+TEST(StreamEvents, QuietWritesAreToldByTheirNumber) {
+  Server f;
+  int dropped = 0;
+  for (const uint64_t id : {0u, 4u, 8u, 12u}) {
+    EXPECT_TRUE(f.receive(id, 0, 10, true).is_ok());
+    EXPECT_EQ(f.next_event()->type, EventType::kData);
+    f.write(id, 0, 100, true, id != 8);
+  }
+  f.consume_all();
+  for (auto& chunk : f.chunks) chunk.get()->hold();
+  for (int i = 0; i < 4; ++i) f.streams.on_acked(StreamSet::record_of(*f.next_data()));
+  const auto first = f.next_event();
+  ASSERT_TRUE(first && first->type == EventType::kDelivered);
+  EXPECT_EQ(first->value, 2u);
+  const auto second = f.next_event();
+  ASSERT_TRUE(second && second->type == EventType::kReleased);
+  EXPECT_EQ(second->stream, 8u);
+  const auto third = f.next_event();
+  ASSERT_TRUE(third && third->type == EventType::kDelivered);
+  EXPECT_EQ(third->value, 1u);
+  EXPECT_FALSE(f.next_event().has_value());
+  for (auto& chunk : f.chunks) dropped += chunk.get()->is_unshared() ? 1 : 0;
+  EXPECT_EQ(dropped, 3);
+  EXPECT_EQ(f.streams.open_streams(), 0u);
+}
+
+TEST(StreamEvents, QuietWritesOfNoStreamAndOfClosedOnesAreDroppedToo) {
+  Server f;
+  f.write(0, 0, 10, false, true);
+  const auto event = f.next_event();
+  ASSERT_TRUE(event && event->type == EventType::kDelivered);
+  f.write(1, 0, 10, false, true);
+  f.streams.close();
+  EXPECT_EQ(f.next_event()->type, EventType::kDelivered);
+  EXPECT_FALSE(f.next_event().has_value());
+}
+
 TEST(StreamEvents, WritesToNoStreamComeStraightBack) {
   Server f;
   for (const uint64_t id : {uint64_t{0}, uint64_t{2}, uint64_t{1 + 4 * 5}}) {

@@ -63,10 +63,14 @@ class StreamFixture {
   }
 
   // Commands. The chunk holds the pattern from `offset` on.
-  StreamSet::WriteResult write(uint64_t stream, uint64_t offset, uint32_t size, bool fin = false) {
+  StreamSet::WriteResult write(uint64_t stream, uint64_t offset, uint32_t size, bool fin = false, bool quiet = false) {
     chunks.emplace_back(offset, size);
-    return streams.write(
-        {.type = CommandType::kWrite, .fin = fin, .length = size, .stream = stream, .chunk = chunks.back().get()});
+    return streams.write({.type = CommandType::kWrite,
+                          .fin = fin,
+                          .quiet = quiet,
+                          .length = size,
+                          .stream = stream,
+                          .chunk = chunks.back().get()});
   }
 
   std::optional<Event> next_event() {
