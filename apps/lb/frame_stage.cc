@@ -183,7 +183,7 @@ class UsualFrames {
     // An address, a port of the client's, and one of the service's.
     constexpr uint64_t kDestination = ~kNowhere;
     const uint64_t to = load<uint64_t>(ip + 16) & kDestination;
-    if (to == to_) [[likely]]
+    if (to == to_ && pool_) [[likely]]
       return true;
     if (!take_service(snapshot.service_table().find4(ip + 16, load_u16(ip + net::kIpv4Header + 2)), snapshot))
       return false;
