@@ -40,6 +40,14 @@ class Requests(OriginTest):
         status, _, body = self.curl.get("/style.css", "-H", f"If-Modified-Since: {headers['last-modified']}")
         self.assertEqual((status, body), (304, b""))
 
+    def test_the_same_again_and_again(self):
+        asked = 50
+        page = (self.root / "style.css").read_bytes()
+        urls = [self.curl.origin + "/style.css"] * (asked - 1)
+        self.assertEqual(self.curl.raw("/style.css", *urls).stdout, page * asked)
+        # What comes at the same time may be written in any order.
+        self.assertEqual(sorted(self.curl.raw("/style.css", "--parallel", *urls).stdout), sorted(page * asked))
+
     def test_ranges(self):
         for asked, first, last in (("0-0", 0, 0), ("100-", 100, len(BIG) - 1), ("-5", len(BIG) - 5, len(BIG) - 1),
                                    ("9999990-20000000", 9_999_990, len(BIG) - 1)):
