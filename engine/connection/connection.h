@@ -238,7 +238,8 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void on_path_timer(Instant now);
   void abandon_path(Instant now);
   void take_id_of(PathState& path);
-  std::optional<uint64_t> id_for(const Path& path);
+  bool is_probed(const Path& path, uint64_t called) const;
+  std::optional<uint64_t> id_for(const OpenedPacket& packet);
   const ConnectionId* id_on(PathState& path);
   const ConnectionId* id_for_response(const PathResponses::Response& response, PathState& path);
   void release_id(uint64_t remote_id);

@@ -56,6 +56,7 @@ FrameOutcome Connection::apply(const Frame& frame, const OpenedPacket& packet, P
       responses_.add({.path = packet.datagram->path,
                       .data = frame.path_challenge.data,
                       .challenge_size = packet.datagram->length,
+                      .called = local_ids_.sequence_of(packet.dcid),
                       .by_known_id = equal(packet.dcid, last_dcid_.bytes())});
       return {};
     case FrameType::kPathResponse:

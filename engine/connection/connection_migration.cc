@@ -54,7 +54,7 @@ void Connection::try_own_address(const OpenedPacket& packet, Instant now) {
   // Where a NAT has changed the address, what was tried before goes on with its ID (section 9.5).
   const bool goes_on = datagram.path.local == candidate_.path.local && equal(last_dcid_.bytes(), packet.dcid) &&
                        remote_ids_.find(candidate_.remote_id);
-  const auto id = goes_on ? std::optional(candidate_.remote_id) : id_for(datagram.path);
+  const auto id = goes_on ? std::optional(candidate_.remote_id) : id_for(packet);
   if (!id) return;
   const uint64_t given_up = has_candidate_ ? candidate_.remote_id : *id;
   candidate_ = {.path = datagram.path,

@@ -48,7 +48,7 @@ bool Connection::migrate(const OpenedPacket& packet, Instant now) {
     release_id(left.remote_id);
   } else {
     const bool on_purpose = !equal(last_dcid_.bytes(), packet.dcid);
-    const auto id = on_purpose ? id_for(path) : std::optional(left.remote_id);
+    const auto id = on_purpose ? id_for(packet) : std::optional(left.remote_id);
     if (!id) return false;
     active_ = {.path = path,
                .received = packet.datagram->length,
@@ -126,10 +126,17 @@ void Connection::take_id_of(PathState& path) {
   update_reset_token();
 }
 
+// Whether the peer has probed this path. Where it calls us as it did then, at the same address of ours, only a NAT has
+// changed since (RFC 9000 section 9.5).
+bool Connection::is_probed(const Path& path, uint64_t called) const {
+  const bool is_called_so = called != LocalIds::kNone && called == probed_.called;
+  return probed_.is_known && (is_same(path, probed_.path) || (is_called_so && path.local == probed_.path.local));
+}
+
 // For a path that is new to us: what we have answered there with already, or one that no path had.
-std::optional<uint64_t> Connection::id_for(const Path& path) {
-  const bool is_probed = probed_.is_known && is_same(path, probed_.path);
-  if (!is_probed || !remote_ids_.find(probed_.remote_id)) return remote_ids_.reserve();
+std::optional<uint64_t> Connection::id_for(const OpenedPacket& packet) {
+  const bool is_old = is_probed(packet.datagram->path, local_ids_.sequence_of(packet.dcid));
+  if (!is_old || !remote_ids_.find(probed_.remote_id)) return remote_ids_.reserve();
   probed_.is_known = false;
   return probed_.remote_id;
 }
@@ -148,11 +155,11 @@ const ConnectionId* Connection::id_on(PathState& path) {
 const ConnectionId* Connection::id_for_response(const PathResponses::Response& response, PathState& path) {
   if (known_path(response.path) == &path) return id_on(path);
   if (response.by_known_id) return &remote_ids_.current();
-  if (!probed_.is_known || !is_same(response.path, probed_.path)) {
+  if (!is_probed(response.path, response.called)) {
     const auto id = remote_ids_.reserve();
     if (!id) return nullptr;
     const ProbedPath before = probed_;
-    probed_ = {response.path, *id, true};
+    probed_ = {response.path, *id, response.called, true};
     if (before.is_known) release_id(before.remote_id);
   }
   return remote_ids_.find(probed_.remote_id);

@@ -25,6 +25,11 @@ void LocalIds::add_told(const flowsteer::ConnectionId& id) {
   ids_[count_ - 1].announce = false;
 }
 
+uint64_t LocalIds::sequence_of(Bytes id) const {
+  const Id* found = std::find_if(begin(), end(), [id](const Id& known) { return equal(known.id.bytes(), id); });
+  return found == end() ? kNone : found->sequence;
+}
+
 // meets RFC 9000 5.1.1-2 5.1.2-2 19.16-1 19.16-2
 TransportError LocalIds::on_retire(uint64_t sequence, Bytes used, std::optional<flowsteer::ConnectionId>& retired) {
   if (sequence >= next_sequence_) {

@@ -44,6 +44,10 @@ class LocalIds {
   Id* next_to_announce();
   void on_announcement_lost(uint64_t sequence);
 
+  // The sequence number of an active one; kNone for others.
+  static constexpr uint64_t kNone = ~uint64_t{0};
+  uint64_t sequence_of(Bytes id) const;
+
   const Id* begin() const { return ids_.data(); }
   const Id* end() const { return ids_.data() + count_; }
   size_t size() const { return count_; }

@@ -79,6 +79,7 @@ struct PathState {
 struct ProbedPath {
   Path path;
   uint64_t remote_id = 0;
+  uint64_t called = 0;  // the sequence number of our ID that the peer calls us by there
   bool is_known = false;
 };
 
@@ -91,6 +92,7 @@ struct PathResponses {
     Path path;
     PathData data{};
     uint64_t challenge_size = 0;  // of the datagram that brought it: what a path that is not known may be charged for
+    uint64_t called = 0;          // as ProbedPath's
     bool by_known_id = false;     // it came with the connection ID that the peer's other packets have
   };
 

@@ -112,9 +112,8 @@ void draw_handshake(Draw& draw, ScenarioConfig& config) {
 
 // A client that moves, because its server prefers another address or it wants to itself.
 void draw_moves(Draw& draw, ScenarioConfig& config) {
-  if (!config.rebindings.empty()) return;
   if (draw.one_in(5)) config.server_endpoint.preferred_v4 = {config.server_ip, 8'443};
-  if (!draw.one_in(3)) return;
+  if (!config.rebindings.empty() || !draw.one_in(3)) return;
   Duration after;
   for (uint64_t i = draw.between(1, 6); i > 0; --i) {
     after += draw.milliseconds(0, 2'000);
