@@ -78,9 +78,13 @@ bool agrees_with_portable(Code code) {
     const size_t length = std::min<size_t>(size - 4, 15);
     std::array<uint8_t, kBlocks * sizeof(Block)> out, expected;
     for (const size_t wanted : {size_t{1}, length}) {
-      cipher.decrypt_fronts(blocks, size, wanted, out.data());
-      portable.decrypt_fronts(blocks, size, wanted, expected.data());
-      if (out != expected) return false;
+      // Of each width that the code works in, some.
+      for (const size_t count : {size_t{1}, size_t{6}, kBlocks}) {
+        out.fill(0), expected.fill(0);
+        cipher.decrypt_fronts(std::span(blocks).first(count), size, wanted, out.data());
+        portable.decrypt_fronts(std::span(blocks).first(count), size, wanted, expected.data());
+        if (out != expected) return false;
+      }
     }
   }
   return true;

@@ -59,6 +59,22 @@ void RetryOffload::change(const RetryOffloadKeys& keys, uint64_t until) {
   keys_ = keys;
 }
 
+void RetryOffloadKeyring::change(RetryOffloadKeys keys, uint64_t at) {
+  const std::lock_guard lock(mutex_);
+  if (last_.size() == RetryOffload::kMostFormer) last_.erase(last_.begin());
+  last_.push_back({keys, at});
+  keys_ = std::move(keys);
+  changes_.fetch_add(1, std::memory_order_release);
+}
+
+std::vector<RetryOffloadKeyring::Change> RetryOffloadKeyring::since(unsigned& seen) const {
+  const std::lock_guard lock(mutex_);
+  const unsigned changes = changes_.load(std::memory_order_relaxed);
+  const size_t missed = std::min<size_t>(changes - seen, last_.size());
+  seen = changes;
+  return {last_.end() - static_cast<ptrdiff_t>(missed), last_.end()};
+}
+
 size_t RetryOffload::seal(const SocketAddress& client, Bytes original_id, Bytes retry_id, uint64_t expiry,
                           Random& random, MutableBytes token) {
   const bool fits = original_id.size() >= kLeastId && original_id.size() <= kMostId && retry_id.size() <= kMostId;

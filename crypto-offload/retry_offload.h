@@ -80,26 +80,31 @@ class RetryOffload {
   uint64_t sealed_ = 0;
 };
 
-// The keys of several threads: one changes them, others follow when they meet the next token.
+// The keys of several threads: one changes them, others follow when they meet the next token, however late.
 class RetryOffloadKeyring {
  public:
+  struct Change {
+    RetryOffloadKeys keys;
+    uint64_t at = 0;  // POSIX seconds
+  };
+
   explicit RetryOffloadKeyring(RetryOffloadKeys keys) : keys_(std::move(keys)) {}
 
-  void change(RetryOffloadKeys keys) {
-    const std::lock_guard lock(mutex_);
-    keys_ = std::move(keys);
-    changes_.fetch_add(1, std::memory_order_release);
-  }
+  void change(RetryOffloadKeys keys, uint64_t at);
   // Any thread.
   unsigned changes() const { return changes_.load(std::memory_order_acquire); }
   RetryOffloadKeys keys() const {
     const std::lock_guard lock(mutex_);
     return keys_;
   }
+  // Any thread. What was changed after the first `seen` changes, the oldest first; of many the last ones. `seen` is
+  // then how many there were.
+  std::vector<Change> since(unsigned& seen) const;
 
  private:
   mutable std::mutex mutex_;
   RetryOffloadKeys keys_;
+  std::vector<Change> last_;
   std::atomic<unsigned> changes_{0};
 };
 

@@ -54,6 +54,7 @@ struct Connection {
   uint32_t asked_count = 0;        // of them, those with a header section
   uint32_t sections_gathered = 0;  // blocks its requests hold
   uint32_t writes_in_flight = 0;   // of all responses
+  uint32_t repeated = 0;           // of them, answers that were given before: what they answer is not in the list
   uint64_t next_stream = 0;        // the lowest request stream that was not opened yet
   Instant quiet_since = Instant::from_ns(std::numeric_limits<int64_t>::min() / 2);  // when it last became so
   uint8_t goaways_sent = 0;

@@ -140,6 +140,7 @@ void Server::on_closed(const Event& event) {
     request->outcome = request->send_done && !request->is_aborted ? kRequestAnswered : kRequestLost;
     forget(*request);
   }
+  repeated_ -= connection->repeated;
   connections_[event.connection.index].reset();
   --connection_count_;
 }
@@ -203,7 +204,10 @@ void Server::on_released(const Event& event) {
 void Server::on_delivered(const Event& event) {
   Connection* connection = find_connection(event.connection);
   if (!connection) return;
-  connection->writes_in_flight -= static_cast<uint32_t>(event.value);
+  const auto count = static_cast<uint32_t>(event.value);
+  connection->writes_in_flight -= count;
+  connection->repeated -= count;
+  repeated_ -= count;
   if (connection->writes_in_flight == 0) note_quiet(*connection);
 }
 

@@ -106,6 +106,7 @@ class Server {
 
   // --- server_requests.cc: what comes on request streams ---
   bool answer_again(const quic::Event& event);
+  bool is_full(uint64_t more) const { return requests_.used() + repeated_ + more >= requests_.capacity(); }
   Request* find_request(quic::ConnectionHandle connection, uint64_t stream);
   Request* find_or_open_request(Connection& connection, uint64_t stream);
   void add_request(Connection& connection, uint64_t stream);
@@ -143,6 +144,7 @@ class Server {
   StreamTable streams_;
   std::unique_ptr<std::optional<Connection>[]> connections_;
   uint32_t connection_count_ = 0;
+  uint32_t repeated_ = 0;       // repeated answers under way, of all connections: each counts as a request
   Bytes whole_section_;         // the section of the event at hand, if it came whole
   Request* current_ = nullptr;  // the request whose bytes are being read; settled after
   Bytes repeatable_;          // the section that it asks with, if an answer may be remembered; while it is asked about

@@ -23,12 +23,14 @@ bool Server::answer_again(const quic::Event& event) {
   if (event.type != quic::EventType::kData || !event.fin || event.stream >= StreamTable::kMaxStream) return false;
   Connection* connection = find_connection(event.connection);
   const bool is_open = connection && !connection->is_closing && connection->goaways_sent < 2;
-  if (!is_open || event.stream != connection->next_stream) return false;
+  if (!is_open || event.stream != connection->next_stream || is_full(0)) return false;
   const AnswerMemo::Answer* answer = answers_.find(only_section({event.data, event.length}), now_);
   if (!answer) return false;
   connection->next_stream += 4;
   connection->idle.forgive();
   ++connection->writes_in_flight;
+  ++connection->repeated;
+  ++repeated_;
   answer->chunk->hold();
   // Member by member, where it is to be: there is room for what an event may cause.
   quic::Command& write = *channel_.commands.free_slot();

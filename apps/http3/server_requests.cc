@@ -21,13 +21,13 @@ Request* Server::find_request(quic::ConnectionHandle connection, uint64_t stream
 Request* Server::find_or_open_request(Connection& connection, uint64_t stream) {
   if (stream < connection.next_stream) return find_request(connection.handle, stream);
   const uint64_t skipped = (stream - connection.next_stream) / 4;
-  const bool is_full = connection.request_count + skipped >= limits_.max_requests_per_connection ||
-                       requests_.used() + skipped >= requests_.capacity();
-  if (stream >= StreamTable::kMaxStream || (is_full && skipped > 0)) {
+  const bool is_too_many =
+      connection.request_count + skipped >= limits_.max_requests_per_connection || is_full(skipped);
+  if (stream >= StreamTable::kMaxStream || (is_too_many && skipped > 0)) {
     close(connection, Error::kExcessiveLoad);
     return nullptr;
   }
-  if (is_full || connection.goaways_sent == 2) {
+  if (is_too_many || connection.goaways_sent == 2) {
     connection.next_stream = stream + 4;
     reject(connection, stream);
     return nullptr;

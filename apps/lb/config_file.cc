@@ -96,8 +96,10 @@ std::string parse_statuses(const std::string& text, Http3Question& question) {
 void read_question(TableReader& table, Http3Question& question) {
   // Without a name, a certificate would be checked against none.
   table.parsed("host", [&](const std::string& text) -> std::string {
-    question.host = text;
-    return text.empty() ? "the name that servers are asked for" : "";
+    const bool has_brackets = text.starts_with('[') && text.ends_with(']');
+    question.host = has_brackets ? text.substr(1, text.size() - 2) : text;
+    const bool is_one = question.host.find_first_of(":[]") == std::string::npos || IpAddress::parse(question.host);
+    return question.host.empty() || !is_one ? "the name that servers are asked for, without a port" : "";
   });
   table.text("path", question.path);
   if (!question.path.starts_with('/')) table.fail("path", "expected a path like \"/health\"");

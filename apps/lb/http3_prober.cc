@@ -95,6 +95,7 @@ std::expected<std::unique_ptr<Http3Prober>, std::string> Http3Prober::make(const
 Http3Prober::Http3Prober(const Http3Question& question, Duration timeout, uint32_t most,
                          std::unique_ptr<crypto::TlsContext> tls, std::unique_ptr<crypto::PacketProtector> protector)
     : question_(question),
+      authority_(question.host.contains(':') ? std::format("[{}]", question.host) : question.host),
       most_(most),
       tls_(std::move(tls)),
       protector_(std::move(protector)),
@@ -183,7 +184,7 @@ void Http3Prober::on_connected(quic::ConnectionHandle connection, uint64_t token
   if (found == checks_.end()) return client_.close(connection);
   found->second.is_connected = true;
   const bool is_asked =
-      client_.request(connection, {.authority = question_.host, .path = question_.path, .fields = {}, .cookie = token});
+      client_.request(connection, {.authority = authority_, .path = question_.path, .fields = {}, .cookie = token});
   if (!is_asked) end(token, "no room for a request");
 }
 

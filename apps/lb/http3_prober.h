@@ -76,6 +76,7 @@ class Http3Prober final : private http3::ClientHandler {
   void take_back();
 
   const Http3Question question_;
+  const std::string authority_;  // RFC 3986 section 3.2.2: an address of IPv6 has brackets
   const uint32_t most_;
   std::unique_ptr<crypto::TlsContext> tls_;
   std::unique_ptr<crypto::PacketProtector> protector_;

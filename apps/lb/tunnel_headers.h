@@ -66,6 +66,7 @@ class DirectHeader {
     uint8_t* frame = ip - size_;
     std::memcpy(frame, &front, sizeof front);
     std::memcpy(frame + sizeof front, &own_rest_, sizeof own_rest_);
+    packet.offset = static_cast<uint16_t>(frame - packet.buffer);  // a priority tag is left behind
     packet.length = static_cast<uint16_t>(size_ + length);
     packet.flags = 0;
   }

@@ -244,6 +244,9 @@ void derive(Config& config) {
   config.transport.max_streams += 8 * config.transport.max_connections;
   const auto segments = static_cast<uint32_t>(config.content.store_bytes / config.content.segment_size);
   config.site.max_held = std::max(1u, segments / 2 / config.workers);
+  // A head for each stream, content that is held, and some.
+  const size_t writes = config.transport.max_streams + config.http.max_requests + config.site.max_held + 64;
+  config.transport.max_writes = std::max(config.transport.max_writes, writes);
 }
 
 }  // namespace

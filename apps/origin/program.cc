@@ -1,5 +1,6 @@
 #include "apps/origin/program.h"
 
+#include <ctime>
 #include <format>
 
 #include "apps/settings/program_start.h"
@@ -186,7 +187,7 @@ void Program::change_retry_keys(const Config& config) {
   if (config.retry_keys.empty() || !shared_.retry_keys)
     return log_error("origin", "retry_offload: a running origin can change its keys only");
   if (config.retry_keys == shared_.retry_keys->keys()) return;
-  shared_.retry_keys->change(config.retry_keys);
+  shared_.retry_keys->change(config.retry_keys, static_cast<uint64_t>(std::time(nullptr)));
   log_info("origin", "took other keys of Retry tokens");
 }
 

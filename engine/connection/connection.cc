@@ -44,7 +44,7 @@ Connection::Connection(Shard& shard, const ConnectionStart& start, Instant now)
       original_dcid_(start.original_dcid),
       initial_dcid_(start.initial_dcid),
       cookie_(start.cookie),
-      server_name_(start.server_name),
+      server_name_(name_of(start)),
       memory_(start.memory) {
   active_.path = start.path;
   server_address_ = start.path.remote;
@@ -55,6 +55,12 @@ Connection::Connection(Shard& shard, const ConnectionStart& start, Instant now)
   recovery_.resume(start.path_knowledge);
   keys_.set_update_interval(shard.config.key_update_after);
   mtu_.start(kMinInitialDatagram, kMinInitialDatagram);
+}
+
+// Whoever names no server means the one that has the address: certificates, sessions and tokens are that one's.
+std::string Connection::name_of(const ConnectionStart& start) {
+  const bool has_none = start.role == Role::kClient && start.server_name.empty();
+  return has_none ? start.path.remote.ip.to_string() : std::string(start.server_name);
 }
 
 Connection::~Connection() {

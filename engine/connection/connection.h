@@ -229,6 +229,7 @@ class Connection final : public ListNode<ConnectionsToSend>,
   void write_scrambled(PacketPart& part);
 
   // connection_paths.cc
+  static std::string name_of(const ConnectionStart& start);
   static bool is_same(const Path& one, const Path& other);
   PathState* known_path(const Path& path);
   Duration path_patience() const;

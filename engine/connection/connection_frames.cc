@@ -197,6 +197,11 @@ TransportError Connection::apply_retire_connection_id(const RetireConnectionIdFr
   if (auto error = local_ids_.on_retire(frame.sequence, packet.dcid, retired)) return error;
   if (!retired) return {};
   shard_.forget_id(*retired);
+  // Who no longer calls us so has given up the path that it probed with it.
+  if (probed_.is_known && probed_.called == frame.sequence) {
+    probed_.is_known = false;
+    release_id(probed_.remote_id);
+  }
   issue_ids();
   return {};
 }

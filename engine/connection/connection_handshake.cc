@@ -66,9 +66,7 @@ bool Connection::begin_handshake(LevelKeys initial_keys) {
     if (!is_negotiated_) session = memory_->take_session(server_name_, version_);
     awaits_ticket_ = true;
   }
-  // Whoever names no host means the one that has the address: its certificate has to be for that.
-  const std::string name = server_name_.empty() ? path().remote.ip.to_string() : server_name_;
-  handshake_->tls = shard_.services.tls_client->connect(name, parameters, session);
+  handshake_->tls = shard_.services.tls_client->connect(server_name_, parameters, session);
   if (!handshake_->tls) return false;
   handshake_->tls->start();
   handshake_->tls->set_owner(owner_of(handle_));

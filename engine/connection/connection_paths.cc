@@ -154,8 +154,9 @@ const ConnectionId* Connection::id_on(PathState& path) {
 // called as before; null where the peer has given too few: it cannot probe then.
 const ConnectionId* Connection::id_for_response(const PathResponses::Response& response, PathState& path) {
   if (known_path(response.path) == &path) return id_on(path);
-  if (response.by_known_id) return &remote_ids_.current();
-  if (!is_probed(response.path, response.called)) {
+  const bool is_here = role_ == Role::kClient || response.path.local == active_.path.local;
+  if (response.by_known_id && is_here) return &remote_ids_.current();
+  if (!is_probed(response.path, response.called) || !remote_ids_.find(probed_.remote_id)) {
     const auto id = remote_ids_.reserve();
     if (!id) return nullptr;
     const ProbedPath before = probed_;

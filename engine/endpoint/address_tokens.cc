@@ -55,16 +55,16 @@ uint64_t AddressTokens::Shared::posix_seconds(Instant now) const {
   return static_cast<uint64_t>((now.ns() + sharing.posix_offset->load(std::memory_order_relaxed)) / 1'000'000'000);
 }
 
-void AddressTokens::Shared::follow(Instant now) {
+void AddressTokens::Shared::follow() {
   if (!has_other_keys()) return;
-  changes = sharing.keys->changes();
-  tokens.change(sharing.keys->keys(), posix_seconds(now) + crypto::RetryOffload::kLongestLife);
+  for (const auto& change : sharing.keys->since(changes))
+    tokens.change(change.keys, change.at + crypto::RetryOffload::kLongestLife);
 }
 
 Bytes AddressTokens::make_retry(const SocketAddress& client, uint32_t version, Bytes original_dcid, Bytes retry_scid,
                                 Instant now, Random& random, Room& room) {
   if (shared_) {
-    shared_->follow(now);
+    shared_->follow();
     const uint64_t expiry = shared_->posix_seconds(now + lifetimes_.retry);
     return Bytes(room).first(shared_->tokens.seal(client, original_dcid, retry_scid, expiry, random, room));
   }
@@ -104,7 +104,7 @@ TokenFinding AddressTokens::check(Bytes token, const SocketAddress& client, uint
 }
 
 TokenFinding AddressTokens::check_shared(Bytes token, const SocketAddress& client, Bytes dcid, Instant now) {
-  shared_->follow(now);
+  shared_->follow();
   using State = TokenFinding::State;
   const crypto::OpenedRetryToken opened = shared_->tokens.open(token, client, dcid, shared_->posix_seconds(now));
   if (opened.state != crypto::RetryOffloadState::kGood) return {.state = State::kForged};

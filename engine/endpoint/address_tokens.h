@@ -85,7 +85,7 @@ class AddressTokens {
     uint64_t posix_seconds(Instant now) const;
     bool has_other_keys() const { return sharing.keys->changes() != changes; }
     // Takes other keys where there are some.
-    void follow(Instant now);
+    void follow();
 
     RetrySharing sharing;
     unsigned changes;

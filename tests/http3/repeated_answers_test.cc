@@ -43,6 +43,33 @@ TEST_F(Repeating, answers_the_same_to_the_same) {
   EXPECT_EQ(count(kRequestAnswered), 23u);
 }
 
+// Those that are under way are requests under way: the limit of all connections holds for them, too.
+TEST_F(Repeating, counts_until_it_is_delivered) {
+  EXPECT_TRUE(is_asked(get()));
+  for (int i = 1; i < 64; ++i) EXPECT_FALSE(is_asked(get()));
+  send(next, get(), true);
+  EXPECT_EQ(engine.out[next].reset, code(Error::kRequestRejected));
+  EXPECT_EQ(count(kRequestRejected), 1u);
+  next += 4;
+  engine.release_all();
+  run();
+  EXPECT_FALSE(is_asked(get()));
+}
+
+TEST_F(Repeating, counts_no_longer_than_its_connection) {
+  EXPECT_TRUE(is_asked(get()));
+  for (int i = 1; i < 64; ++i) EXPECT_FALSE(is_asked(get()));
+  engine.close();
+  run();
+  engine.connection = {4, 1};
+  engine.open();
+  run();
+  next = 0;
+  engine.out.clear();
+  EXPECT_FALSE(is_asked(get()));
+  EXPECT_EQ(count(kRequestRejected), 0u);
+}
+
 TEST_F(Repeating, is_for_every_connection) {
   EXPECT_TRUE(is_asked(get()));
   engine.connection = {4, 1};

@@ -153,6 +153,9 @@ TEST(Config, says_what_servers_are_asked_by_http3) {
       << errors("check = \"http\"\n");
   EXPECT_NE(errors("check = \"http3\"\n").find("host"), std::string::npos);
   EXPECT_NE(errors("check = \"http3\"\nhost = \"\"\n").find("pool.health.host: expected the name"), std::string::npos);
+  EXPECT_NE(errors("check = \"http3\"\nhost = \"a.example:8443\"\n").find("without a port"), std::string::npos);
+  const auto literal = parse_config(with("check = \"http3\"\nhost = \"[2001:db8::1]\"\n"), "lb.toml");
+  EXPECT_EQ(literal->routing.pools[0].health->http3->host, "2001:db8::1");
   EXPECT_NE(errors("path = \"/\"\n").find("pool.health.path: expected with check = \"http3\" alone"),
             std::string::npos);
   const std::string good = "check = \"http3\"\nhost = \"a\"\n";

@@ -224,5 +224,16 @@ TEST(Forwarding, KeepsTheTag) {
   }
 }
 
+// IEEE 802.1Q, 9.6: a tag with VLAN 0 says no more than a priority.
+TEST(Forwarding, LeavesAPriorityTagBehind) {
+  for (const Forwarding forwarding : {Forwarding::kDirect, Forwarding::kIpInIp}) {
+    Balancer balancer(configuration_of(1, forwarding)), same(configuration_of(1, forwarding));
+    const auto tagged = balancer.send(from_client4().vlan(0).payload(short_packet(id_of(1))).build());
+    const auto plain = same.send(from_client4().payload(short_packet(id_of(1))).build());
+    ASSERT_EQ(tagged.verdict, kRoutedById);
+    EXPECT_EQ(tagged.sent, plain.sent);
+  }
+}
+
 }  // namespace
 }  // namespace viaduct::lb

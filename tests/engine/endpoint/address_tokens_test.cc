@@ -138,10 +138,27 @@ TEST_F(SharedTokens, OfTheBalancerAreForOneAddressConnectionAndTime) {
   EXPECT_EQ(state(token, kClient, retry_scid), State::kRetry);
 }
 
+// Also where the change is met long after it was made, with the first token since, and where it was not the only one.
+TEST_F(SharedTokens, OfFormerKeysAreTakenForTenMinutesFromTheChangeOn) {
+  const auto first = balancers_token(kPosix + 2'000);
+  balancer.change({key_of(0x33)}, kPosix);
+  const auto second = balancers_token(kPosix + 2'000);
+  keyring.change({key_of(0x33)}, kPosix - 590);
+  keyring.change({key_of(0x55)}, kPosix - 10);
+  const auto state = [&](Bytes token) { return tokens.check(token, kClient, kVersion1, retry_scid, now).state; };
+  EXPECT_EQ(state(first), State::kRetry);
+  EXPECT_EQ(state(second), State::kRetry);
+  now = now + Duration::seconds(20);
+  EXPECT_EQ(state(first), State::kForged);
+  EXPECT_EQ(state(second), State::kRetry);
+  now = now + Duration::seconds(600);
+  EXPECT_EQ(state(second), State::kForged);
+}
+
 // Balancer and server change their key one after the other, while clients are under way with tokens of the former one.
 TEST_F(SharedTokens, OutliveAChangeOfKeys) {
   const auto former = balancers_token();
-  keyring.change({key_of(0x33)});
+  keyring.change({key_of(0x33)}, kPosix);
   EXPECT_EQ(tokens.check(former, kClient, kVersion1, retry_scid, now).state, State::kRetry);
   balancer.change({key_of(0x33)}, kPosix + 10);
   EXPECT_EQ(tokens.check(balancers_token(), kClient, kVersion1, retry_scid, now).state, State::kRetry);
