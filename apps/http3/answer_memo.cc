@@ -33,7 +33,11 @@ void AnswerMemo::remember(Bytes section, const Answer& answer, Instant now) {
     return;
   }
   answer.chunk->hold();
-  if (place.answer.chunk) place.answer.chunk->drop();
+  if (place.answer.chunk) {
+    place.answer.chunk->drop();
+  } else {
+    chunks_.add(1);
+  }
   place.hash = hash;
   place.generation = generation_;
   place.answer = answer;

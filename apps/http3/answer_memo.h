@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/instant.h"
 #include "base/slab.h"
+#include "base/worker_stats.h"
 
 namespace viaduct::http3 {
 
@@ -42,6 +43,8 @@ class AnswerMemo {
   void remember(Bytes section, const Answer& answer, Instant now);
   // None of those so far may be given any more. Their chunks go when others take their places.
   void forget_all() { ++generation_; }
+  // Chunks that it refers to. Any thread.
+  uint64_t chunks() const { return chunks_.value(); }
 
  private:
   struct alignas(64) Place {
@@ -59,6 +62,7 @@ class AnswerMemo {
 
   std::unique_ptr<Place[]> places_;
   uint64_t generation_ = 0;
+  Counter chunks_;
 };
 
 }  // namespace viaduct::http3

@@ -80,6 +80,8 @@ class Server {
 
   uint32_t connections() const { return connection_count_; }
   const PoolUse& requests() const { return requests_.use(); }
+  // Answers that are kept, each in a chunk of the pool. Any thread.
+  uint64_t remembered_answers() const { return answers_.chunks(); }
   const PoolUse& gathered_sections() const { return sections_.use(); }
   // One for each request and for each connection that ended.
   const VerdictCounters& verdicts() const { return verdicts_; }

@@ -1,5 +1,6 @@
 #include "apps/origin/telemetry_commands.h"
 
+#include <algorithm>
 #include <charconv>
 #include <format>
 #include <numeric>
@@ -152,12 +153,17 @@ class PoolSum {
 
 void tell_pools(Program& program, std::string_view, TelemetryAnswer& answer) {
   PoolSum sum;
+  uint64_t remembered = 0;
   for (const Program::Worker& worker : program.workers()) {
     const OriginHandler& handler = *worker.handler;
     for (const quic::PoolGauge& pool : handler.endpoint().pools())
       sum.add(pool.name, pool.used, pool.high_water, pool.capacity, pool.refused);
     const ChunkPool& chunks = handler.chunks();
-    sum.add("response_heads", chunks.used(), chunks.high_water(), chunks.capacity(), chunks.refused());
+    // Those of remembered answers stay, and are under way now and then.
+    const uint64_t kept = handler.server().remembered_answers();
+    remembered += kept;
+    sum.add("response_heads", chunks.used() - std::min<uint64_t>(chunks.used(), kept), chunks.high_water(),
+            chunks.capacity(), chunks.refused());
     const auto add = [&](std::string_view name, const PoolUse& use, uint64_t capacity) {
       sum.add(name, use.used(), use.high_water(), capacity, use.refused());
     };
@@ -166,6 +172,7 @@ void tell_pools(Program& program, std::string_view, TelemetryAnswer& answer) {
     add("content_tasks", handler.content().use(), program.config().content.tasks_per_worker);
   }
   sum.answer(answer);
+  answer.add("remembered_answers", remembered);
   const net::PoolGauge packets = program.device().pool();
   answer.add("packets_in_use", packets.used);
   answer.add("packets_high_water", packets.high_water);

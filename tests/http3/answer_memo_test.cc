@@ -37,6 +37,17 @@ TEST_F(Answers, are_those_to_these_very_bytes) {
   EXPECT_EQ(find(""), 0u);
 }
 
+TEST_F(Answers, are_counted_by_their_chunks) {
+  EXPECT_EQ(memo.chunks(), 0u);
+  for (int i = 0; i < 2'000; ++i) {
+    remember("/" + std::to_string(i), 1);
+    ASSERT_EQ(memo.chunks(), chunks.used());
+  }
+  memo.forget_all();
+  remember("/index.html", 5);
+  EXPECT_EQ(memo.chunks(), chunks.used());
+}
+
 TEST_F(Answers, end_with_their_time) {
   remember("/", 5);
   now = until - Duration::nanoseconds(1);
